@@ -1,0 +1,61 @@
+# Everything works from a fresh checkout: each target first sets up .venv/ as far as it needs, once per change of the pins.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help report publish test book lint check clean
+.DELETE_ON_ERROR:
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+report: $(VENV)/.report  ## every chapter with params/quick.yaml into runs/quick/, then its site: minutes on two CPU cores
+	$(BIN)/gradcam-report run --params params/quick.yaml --run-dir runs/quick
+
+publish: $(VENV)/.report  ## the reference run (params/full.yaml) into runs/full, then the published one: GPU minutes, CPU hours
+	$(BIN)/gradcam-report run --params params/full.yaml --run-dir runs/full --no-site
+	$(BIN)/gradcam-report publish runs/full
+
+test: lint check book  ## everything that CI runs (CIFAR10_ROOT=folder adds the tests on real data)
+
+lint: $(VENV)/.test  ## style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# After lint even with -j: what is malformed need not be run.
+check: $(VENV)/.test lint
+	$(BIN)/pytest
+
+book: $(VENV)/.book  ## the published chapters as a site in _build/html/, without torch: under a minute
+	$(BIN)/jupyter-book build --all -W -n --keep-going book/
+
+clean:  ## remove what was built; runs/, data/ and .venv/ stay
+	rm -rf _build build lib/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# The first of these that is a Python this project supports and can make virtual environments.
+$(BIN)/python:
+	@for python in $(PYTHON) python3.13 python3.12 python3.11; do \
+	  if $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
+	  then exec $$python -m venv $(VENV); fi; \
+	done; \
+	echo "No Python 3.11, 3.12 or 3.13 with the venv module was found: install one (on Debian with python3-venv), or name it as in 'make PYTHON=/path/to/python3.12 report'." >&2; \
+	exit 1
+
+$(VENV)/.book: requirements/book.txt constraints.txt | $(BIN)/python
+	@echo "Installing Jupyter Book into $(VENV)/"
+	@$(PIP_INSTALL) -r requirements/book.txt
+	@touch $@
+
+$(VENV)/.report: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing PyTorch, Jupyter Book and the rest into $(VENV)/: up to 5 GB, some minutes"
+	@$(PIP_INSTALL) -e '.[book]'
+	@touch $@ $(VENV)/.book
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing the report and its test tools into $(VENV)/: up to 5 GB, some minutes"
+	@$(PIP_INSTALL) -e '.[book,test]'
+	@touch $@ $(VENV)/.report $(VENV)/.book

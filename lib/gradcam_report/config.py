@@ -1,0 +1,261 @@
+"""Every choice a rerun can make, as frozen dataclasses that refuse what cannot work.
+
+One dataclass per concern. A chapter takes the concerns it needs (``CHAPTERS``); its first cell names their fields, and
+`parse_params` turns what papermill put there back into dataclasses. Nothing here imports torch or any other room.
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+PUBLISHED = "artifacts/reference"
+LAYERS = ("layer1", "layer2", "layer3", "layer4")
+
+
+class ReportError(Exception):
+    """An error that a user can cause and mend: one sentence that names the value and the remedy."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Shown by IPython in place of a traceback, which would only show the report's own code."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+def option(default: Any, **limits: Any) -> Any:
+    """A dataclass field with its limits: `low` and `high` (inclusive), `above` (exclusive), `choices`."""
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata=limits)
+    return dataclasses.field(default=default, metadata=limits)
+
+
+class Checked:
+    """Base of the configuration dataclasses: checks type and range of every field on construction.
+
+    Raises `ReportError` naming the field, the value and what is allowed.
+    """
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for f in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = checked_type(f.name, getattr(self, f.name), hints[f.name])
+            object.__setattr__(self, f.name, value)
+            check_range(f.name, value, f.metadata)
+
+
+def checked_type(name: str, value: Any, kind: Any) -> Any:
+    """Return `value` as `kind` where that loses nothing (3 for 3.0, JSON text for a list), else raise `ReportError`."""
+    if get_origin(kind) is list:
+        if isinstance(value, str):
+            with contextlib.suppress(ValueError, RecursionError):  # what is no JSON is quoted back below
+                value = json.loads(value)
+        items = get_args(kind)[0]
+        if isinstance(value, list | tuple):
+            return [checked_type(f"each of {name}", item, items) for item in value]
+        example = "[3, 14, 159]" if items is int else '["layer3", "layer4"]'
+        raise ReportError(f"{name} is {value!r}, which is not a list; write it as '{example}'.")
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value) if abs(value) < 1e300 else math.inf  # a larger one may not fit
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if type(value) is not kind:
+        word = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}[kind]
+        raise ReportError(f"{name} is {value!r}, which is {type(value).__name__}; it must be {word}.")
+    return value
+
+
+def check_range(name: str, value: Any, limits: Mapping[str, Any]) -> None:
+    """Raise `ReportError` when `value` (or an item of a list) is outside `limits`, see `option`."""
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, float) and not math.isfinite(item):
+            raise ReportError(f"{name} is {item}; it must be a finite number.")
+        if "choices" in limits and item not in limits["choices"]:
+            raise ReportError(f"{name} is {item!r}; choose one of {', '.join(map(repr, limits['choices']))}.")
+        if "low" in limits and item < limits["low"]:
+            raise ReportError(f"{name} is {item}; it must be at least {limits['low']}.")
+        if "above" in limits and item <= limits["above"]:
+            raise ReportError(f"{name} is {item}; it must be greater than {limits['above']}.")
+        if "high" in limits and item > limits["high"]:
+            raise ReportError(f"{name} is {item}; it must be at most {limits['high']}.")
+
+
+@dataclass(frozen=True)
+class RunConfig(Checked):
+    """Where results are kept: a folder, relative to the project's top."""
+
+    run_dir: str = PUBLISHED
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.run_dir.strip():
+            raise ReportError("run_dir is empty; name a folder, as in -p run_dir runs/mine.")
+
+
+@dataclass(frozen=True)
+class DeviceConfig(Checked):
+    """What computes: "auto" is CUDA where there is one, then MPS, then the CPU."""
+
+    device: str = option("auto", choices=("auto", "cpu", "cuda", "mps"))
+
+
+@dataclass(frozen=True)
+class CacheConfig(Checked):
+    """Whether to compute anew what the run folder already holds."""
+
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class ImagesConfig(Checked):
+    """Where the images of a finished run are: the folder of CIFAR-10, empty for CIFAR10_ROOT or `data/`."""
+
+    data_root: str = ""
+
+
+@dataclass(frozen=True)
+class DataConfig(Checked):
+    """Which images: sizes in images, 0 meaning all there are; `seed` draws every subset and split."""
+
+    dataset: str = option("cifar10", choices=("auto", "cifar10", "shapes"))
+    data_root: str = ""
+    train_size: int = option(0, low=0, high=50_000)
+    test_size: int = option(0, low=0, high=10_000)
+    val_size: int = option(0, low=0, high=25_000)
+    seed: int = option(0, low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class AugmentConfig(Checked):
+    """Batch augmentation: crop padding and cutout side in pixels."""
+
+    crop_padding: int = option(4, low=0, high=16)
+    flip: str = option("alternating", choices=("alternating", "random", "none"))
+    cutout: int = option(0, low=0, high=31)
+
+
+@dataclass(frozen=True)
+class OptimConfig(Checked):
+    """Loss and optimizer, shared by the range test and the training so that the one speaks for the other."""
+
+    batch_size: int = option(128, low=2, high=10_000)
+    momentum: float = option(0.9, low=0.0, high=0.999)
+    weight_decay: float = option(5e-4, low=0.0, high=1.0)
+    label_smoothing: float = option(0.1, low=0.0, high=0.9)
+    precision: str = option("auto", choices=("auto", "fp32", "bf16"))
+
+
+@dataclass(frozen=True)
+class RangeTestConfig(Checked):
+    """The learning-rate range test: rates per step, `smoothing` the decay of the moving average of the loss."""
+
+    start_lr: float = option(1e-4, above=0.0, high=100.0)
+    end_lr: float = option(10.0, above=0.0, high=1000.0)
+    iterations: int = option(400, low=10, high=100_000)
+    smoothing: float = option(0.9, low=0.0, high=0.999)
+    stop_factor: float = option(1.5, above=1.1, high=1e6)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.start_lr >= self.end_lr:
+            raise ReportError(
+                f"start_lr is {self.start_lr} and end_lr {self.end_lr}; start_lr must be the smaller one."
+            )
+
+
+@dataclass(frozen=True)
+class ScheduleConfig(Checked):
+    """One-cycle: `max_lr` per step (0: the range test's divergence onset), `warmup` a fraction of all steps."""
+
+    epochs: int = option(10, low=1, high=1000)
+    max_lr: float = option(0.0, low=0.0, high=100.0)
+    warmup: float = option(0.2, low=0.0, high=0.9)
+
+
+@dataclass(frozen=True)
+class SelectionConfig(Checked):
+    """Which images to show: `indices` (positions in the test set) counts only for selection "index"."""
+
+    selection: str = option("confident", choices=("confident", "stratified", "first", "index"))
+    n_images: int = option(10, low=1, high=100)
+    indices: list[int] = option([], low=0, high=9_999)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.indices and self.selection != "index":
+            raise ReportError(f"indices is given but selection is {self.selection!r}; add -p selection index.")
+        if self.selection == "index" and not self.indices:
+            raise ReportError("selection is 'index' but indices is empty; name images, as in -p indices '[3, 14]'.")
+
+
+@dataclass(frozen=True)
+class CamConfig(Checked):
+    """Which layers' maps, and the method that weighs their channels."""
+
+    layers: list[str] = option(list(LAYERS), choices=LAYERS)
+    method: str = option("gradcam", choices=("gradcam", "layercam", "xgradcam"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.layers:
+            raise ReportError(f"layers is empty; name at least one of {', '.join(LAYERS)}.")
+
+
+CONCERNS: dict[str, type] = {
+    "run": RunConfig,
+    "device": DeviceConfig,
+    "cache": CacheConfig,
+    "images": ImagesConfig,
+    "data": DataConfig,
+    "augment": AugmentConfig,
+    "optim": OptimConfig,
+    "range_test": RangeTestConfig,
+    "schedule": ScheduleConfig,
+    "selection": SelectionConfig,
+    "cam": CamConfig,
+}
+_FITTING = ("run", "data", "augment", "optim")
+CHAPTERS: dict[str, tuple[str, ...]] = {
+    "data": ("data", "augment"),
+    "model": ("run",),
+    "lr_finder": (*_FITTING, "range_test", "device", "cache"),
+    "training": (*_FITTING, "schedule", "device", "cache"),
+    "error_analysis": ("run", "images", "selection"),
+    "gradcam": ("run", "images", "selection", "cam", "device"),
+}
+
+
+def field_names(chapter: str) -> dict[str, str]:
+    """Parameter name -> name of its concern, in the order of the chapter's first cell."""
+    if chapter not in CHAPTERS:
+        raise ReportError(f"There is no chapter {chapter!r}; the chapters are {', '.join(CHAPTERS)}.")
+    return {f.name: c for c in CHAPTERS[chapter] for f in dataclasses.fields(CONCERNS[c])}
+
+
+def parse_params(chapter: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn a chapter's flat parameters into its concerns, `{"run": RunConfig, "data": DataConfig, ...}`.
+
+    Raises `ReportError` for an unknown name (with the nearest known one), a wrong type or a value out of range.
+    """
+    names = field_names(chapter)
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(names)}."
+            raise ReportError(f"The chapter {chapter} has no parameter {name!r}; {hint}")
+    parts: dict[str, dict[str, Any]] = {c: {} for c in CHAPTERS[chapter]}
+    for name, value in given.items():
+        parts[names[name]][name] = value
+    return {concern: CONCERNS[concern](**values) for concern, values in parts.items()}
+
+
+def project_root(start: Path | None = None) -> Path:
+    """The nearest folder at or above `start` (default: here) that holds `book/index.md`, else `start` itself."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "book" / "index.md").is_file():
+            return folder
+    return here
