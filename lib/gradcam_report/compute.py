@@ -1,0 +1,73 @@
+"""What the arithmetic runs on: a device and a precision, resolved once and passed explicitly."""
+
+import contextlib
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from .config import ReportError
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device and the precision of training: "bf16" means autocast, the weights stay fp32."""
+
+    device: torch.device
+    precision: str
+
+    def place(self, net: Net) -> Net:
+        """Move a network to the device, its weights in channels_last: the layout in which convolutions are fastest."""
+        return net.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def autocast(self, enabled: bool = True) -> contextlib.AbstractContextManager[None]:
+        """Context of the forward pass; without effect for fp32 or with `enabled=False`."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled and self.precision == "bf16")
+
+    def describe(self) -> str:
+        """In words, for provenance: "2 threads of Intel Xeon, bf16"."""
+        if self.device.type == "cuda":
+            return f"{torch.cuda.get_device_name(self.device)}, {self.precision}"
+        threads = torch.get_num_threads()
+        cores = f"{threads} CPU thread{'s' if threads > 1 else ''} of {cpu_name()}"
+        name = "Apple GPU" if self.device.type == "mps" else cores
+        return f"{name}, {self.precision}"
+
+
+def resolve(device: str, precision: str) -> Compute:
+    """Turn "auto" into what this machine has: CUDA, then MPS, then CPU; bf16 where the hardware multiplies in it.
+
+    Raises `ReportError` when a device is asked for that is not there.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        device = next(name for name, there in present.items() if there)
+    if not present[device]:
+        there = ", ".join(name for name, here in present.items() if here)
+        raise ReportError(f"device is {device!r}, but PyTorch finds none on this machine; choose auto or {there}.")
+    if precision == "auto":
+        precision = "bf16" if device == "cuda" or (device == "cpu" and multiplies_bf16()) else "fp32"
+    return Compute(torch.device(device), precision)
+
+
+def multiplies_bf16() -> bool:
+    """Whether the CPU has bf16 matrix units (AMX); without them bf16 is slower than fp32."""
+    try:
+        return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+
+
+def cpu_name() -> str:
+    """The processor's name as the system tells it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip().replace("(R)", "").replace("(TM)", "")
+    return platform.processor() or os.uname().machine

@@ -1,0 +1,95 @@
+"""Which device and precision are taken on machines that this one is not, and what is said when one is missing."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from gradcam_report import compute
+from gradcam_report.config import ReportError
+from gradcam_report.model import build
+
+
+def machine(monkeypatch: pytest.MonkeyPatch, cuda: bool = False, mps: bool = False, amx: bool = False) -> None:
+    """Pretend to be a machine with these."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    monkeypatch.setattr(compute, "multiplies_bf16", lambda: amx)
+
+
+@pytest.mark.parametrize(
+    ("has", "device", "precision"),
+    [
+        ({}, "cpu", "fp32"),
+        ({"amx": True}, "cpu", "bf16"),
+        ({"mps": True, "amx": True}, "mps", "fp32"),
+        ({"cuda": True}, "cuda", "bf16"),
+        ({"cuda": True, "mps": True}, "cuda", "bf16"),
+    ],
+)
+def test_auto_takes_the_fastest_there_is(monkeypatch, has: dict[str, bool], device: str, precision: str) -> None:
+    machine(monkeypatch, **has)
+    assert compute.resolve("auto", "auto") == compute.Compute(torch.device(device), precision)
+    assert compute.resolve("auto", "fp32").precision == "fp32"
+    assert compute.resolve("auto", "bf16").precision == "bf16"
+    assert compute.resolve("cpu", "fp32") == compute.Compute(torch.device("cpu"), "fp32")
+
+
+@pytest.mark.parametrize(
+    ("has", "device", "there"),
+    [
+        ({}, "cuda", "choose auto or cpu."),
+        ({}, "mps", "choose auto or cpu."),
+        ({"mps": True}, "cuda", "auto or mps, cpu."),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(monkeypatch, has: dict[str, bool], device: str, there: str) -> None:
+    machine(monkeypatch, **has)
+    with pytest.raises(ReportError) as caught:
+        compute.resolve(device, "auto")
+    assert f"device is '{device}'" in str(caught.value)
+    assert str(caught.value).endswith(there)
+
+
+def test_autocast_is_bf16_only_where_asked() -> None:
+    linear, x = torch.nn.Linear(4, 4), torch.ones(1, 4)
+    cpu = torch.device("cpu")
+    with compute.Compute(cpu, "bf16").autocast():
+        assert linear(x).dtype == torch.bfloat16
+    for off in (compute.Compute(cpu, "bf16").autocast(enabled=False), compute.Compute(cpu, "fp32").autocast()):
+        with off:
+            assert linear(x).dtype == torch.float32
+    assert linear.weight.dtype == torch.float32
+
+
+def test_placing_a_network_changes_its_layout_and_no_value() -> None:
+    net, original = build(seed=0, width=8), build(seed=0, width=8)
+    placed = compute.Compute(torch.device("cpu"), "bf16").place(net)
+    assert placed.layer2[0].conv1.weight.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(placed.state_dict(), original.state_dict(), rtol=0, atol=0)
+
+
+def test_description_names_threads_processor_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute, "cpu_name", lambda: "Abacus 3000")
+    for count, threads in ((1, "1 CPU thread"), (2, "2 CPU threads")):
+        monkeypatch.setattr(torch, "get_num_threads", lambda count=count: count)
+        words = compute.Compute(torch.device("cpu"), "bf16").describe()
+        assert words == f"{threads} of Abacus 3000, bf16"
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Big GPU")
+    assert compute.Compute(torch.device("cuda"), "bf16").describe() == "Big GPU, bf16"
+
+
+def test_processor_is_read_from_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "processor\t: 0\nmodel name\t: Intel(R) Abacus(TM) 3000\nflags\t\t: fpu amx_bf16 amx_tile\n"
+    monkeypatch.setattr(Path, "read_text", lambda self, **kwargs: text)
+    assert compute.cpu_name() == "Intel Abacus 3000"
+    assert compute.multiplies_bf16()
+    monkeypatch.setattr(Path, "read_text", lambda self, **kwargs: text.replace("amx_bf16", "avx2"))
+    assert not compute.multiplies_bf16()
+
+    def absent(self, **kwargs):
+        raise FileNotFoundError(self)
+
+    monkeypatch.setattr(Path, "read_text", absent)
+    assert compute.cpu_name()
+    assert not compute.multiplies_bf16()
