@@ -1,0 +1,303 @@
+"""Training with the one-cycle schedule: evaluation and a checkpoint every epoch, exact resume, no lost work.
+
+    folder, record = train.in_run(parse_params("training", {"epochs": 1, "run_dir": "runs/try"}))
+
+Randomness depends only on (seed, epoch), so a run that is killed and resumed on the same device sees the same
+batches. The last epoch is judged on the weights as they are published, rounded to fp16, in fp32 arithmetic.
+"""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from . import data, model, run
+from .compute import Compute, resolve
+from .config import PUBLISHED, AugmentConfig, OptimConfig, ReportError, ScheduleConfig
+from .optim import Step, build_optimizer, set_lr
+
+CHECKPOINT = "checkpoint.safetensors"
+CLEAN_TRAIN = 5_000  # at most: as many training images as test images are judged without augmentation
+History = dict[str, list[float]]
+
+
+class Diverged(ReportError):
+    """The training loss is no longer finite."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a training besides the images: the schedule's `max_lr` is a rate by now, not 0."""
+
+    augment: AugmentConfig
+    optim: OptimConfig
+    schedule: ScheduleConfig
+    seed: int
+
+
+def one_cycle(step: int, total: int, max_lr: float, warmup: float) -> float:
+    """The rate of `step`, 0 to total - 1: linear from max_lr / 25 to max_lr in the share `warmup`, then linear to 0.
+
+    One-cycle after Smith 2018 (https://arxiv.org/abs/1803.09820), with a linear descent to zero. No step has rate 0.
+    """
+    rising = round(warmup * total)
+    if step < rising:
+        return max_lr * (0.04 + 0.96 * step / rising)
+    return max_lr * (total - step) / (total - rising)
+
+
+@torch.no_grad()
+def predict(
+    net: nn.Module, split: data.Split, normalizer: data.Normalizer, compute: Compute, batch: int = 500
+) -> Tensor:
+    """Logits, float32 (N, classes), of a split in eval mode; the mode is put back."""
+    training = net.training
+    net.eval()
+    try:
+        logits = []
+        for images in split.images.split(batch):
+            with compute.autocast():
+                out = net(normalizer(images).contiguous(memory_format=torch.channels_last))
+            logits.append(out.float())
+        return torch.cat(logits)
+    finally:
+        net.train(training)
+
+
+def score(logits: Tensor, labels: Tensor) -> tuple[float, float]:
+    """(mean cross-entropy in nats, accuracy 0-1) of logits float (N, classes) against labels int64 (N,)."""
+    logits, labels = logits.cpu(), labels.cpu()  # MPS has no float64
+    accuracy = (logits.argmax(1) == labels).double().mean()
+    return float(F.cross_entropy(logits.double(), labels)), float(accuracy)
+
+
+class Trainer:
+    """A network on its way through the epochs; `history` holds a list per column of history.csv."""
+
+    def __init__(self, dataset: data.Dataset, recipe: Recipe, compute: Compute, width: int = 64) -> None:
+        self.data, self.recipe, self.compute = dataset.to(compute.device), recipe, compute
+        net = model.build(recipe.seed, len(dataset.classes), width)
+        self.net = compute.place(net)
+        self.optimizer = build_optimizer(self.net, recipe.optim, lr=recipe.schedule.max_lr)
+        self.step = Step(self.net, self.optimizer, recipe.optim, compute)
+        self.steps = data.steps_per_epoch(len(dataset.train), recipe.optim.batch_size)
+        self.history: History = {}
+        self.test_logits = torch.empty(0)  # of the latest evaluation
+        self.epoch = 0  # epochs completed
+
+    def train_epoch(self, bar: tqdm) -> dict[str, float]:
+        """One pass over the training images; raises `Diverged` when the loss is not finite."""
+        schedule, total = self.recipe.schedule, self.steps * self.recipe.schedule.epochs
+        loss_sum = torch.zeros((), dtype=torch.float64 if self.compute.device.type != "mps" else torch.float32)
+        loss_sum = loss_sum.to(self.compute.device)
+        hits, seen, rate, started = torch.zeros_like(loss_sum), 0, 0.0, time.perf_counter()
+        self.net.train()
+        batches = data.batches(
+            self.data.train, self.recipe.optim.batch_size, self.recipe.augment, self.data.normalizer,
+            self.recipe.seed, self.epoch,
+        )  # fmt: skip
+        for i, (images, labels) in enumerate(batches):
+            rate = one_cycle(self.epoch * self.steps + i, total, schedule.max_lr, schedule.warmup)
+            set_lr(self.optimizer, rate)
+            loss, correct = self.step(images, labels)
+            loss_sum += loss * len(labels)
+            hits += correct
+            seen += len(labels)
+            bar.update(len(labels))
+            if i % 50 == 49 or i + 1 == self.steps:  # seldom, for reading a loss makes a GPU wait
+                self._check(float(loss_sum), rate, i)
+                bar.set_postfix(epoch=self.epoch + 1, loss=f"{float(loss_sum) / seen:.3f}", refresh=False)
+        seconds = time.perf_counter() - started
+        return {
+            "lr": rate,
+            "train_loss": float(loss_sum) / seen,
+            "train_accuracy": float(hits) / seen,
+            "seconds": seconds,
+            "images_per_second": seen / seconds,
+        }
+
+    def _check(self, loss: float, rate: float, step: int) -> None:
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"The loss became {loss} by step {step + 1} of epoch {self.epoch + 1} at a rate of {rate:.3g}; "
+                f"use a smaller max_lr than {self.recipe.schedule.max_lr:.3g}, the last good checkpoint is kept."
+            )
+
+    def evaluate(self, compute: Compute) -> dict[str, float]:
+        """Clean loss and accuracy of a fixed part of the training images, of the test and of any validation images."""
+        count = min(CLEAN_TRAIN, len(self.data.train), len(self.data.test))
+        rows = torch.arange(count, device=self.compute.device)
+        splits = {"clean_train": self.data.train.at(rows), "test": self.data.test}
+        if len(self.data.val):
+            splits["val"] = self.data.val
+        scores = {}
+        for name, part in splits.items():
+            logits = predict(self.net, part, self.data.normalizer, compute)
+            scores[f"{name}_loss"], scores[f"{name}_accuracy"] = score(logits, part.labels)
+            if name == "test":
+                self.test_logits = logits
+        return scores
+
+    def fit(self, folder: run.RunFolder, identity: Mapping[str, Any], progress: bool = True) -> None:
+        """Train the epochs that are left, with a checkpoint after each; the last one is judged as published."""
+        epochs, images = self.recipe.schedule.epochs, len(self.data.train)
+        with tqdm(total=epochs * images, initial=self.epoch * images, unit="img", disable=not progress) as bar:
+            while self.epoch < epochs:
+                row = {"epoch": self.epoch + 1, **self.train_epoch(bar)}
+                last = self.epoch + 1 == epochs
+                if last:
+                    round_to_fp16(self.net)
+                scores = self.evaluate(Compute(self.compute.device, "fp32") if last else self.compute)
+                self._check(sum(scores.values()), row["lr"], self.steps - 1)  # the last step may have spoiled it
+                row |= scores
+                for column, value in row.items():
+                    self.history.setdefault(column, []).append(value)
+                self.epoch += 1
+                self.save(folder, identity)
+
+    def save(self, folder: run.RunFolder, identity: Mapping[str, Any]) -> None:
+        """Write weights, momentum, history and the run's identity as one file, so that they can never disagree."""
+        tensors = {f"net.{k}": v for k, v in self.net.state_dict().items()}
+        tensors |= {f"momentum.{k}": v for k, v in self._momentum().items()}
+        state = {"epoch": self.epoch, "history": self.history, "identity": identity}
+        run.write_tensors(folder / CHECKPOINT, tensors, {"state": json.dumps(state)})
+
+    def resume(self, folder: run.RunFolder, identity: Mapping[str, Any], finished: bool = True) -> bool:
+        """Continue from the folder's checkpoint if it is of this very run; True when there was one.
+
+        `finished=False` passes over the checkpoint of a training that reached its end.
+        """
+        path = folder / CHECKPOINT
+        if not path.exists():
+            return False
+        tensors, metadata = run.read_tensors(path)
+        state = json.loads(metadata.get("state", "{}"))
+        over = state.get("epoch") == self.recipe.schedule.epochs
+        if state.get("identity") != identity or (over and not finished):
+            return False
+        self.net.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
+        for name, parameter in self.net.named_parameters():
+            if f"momentum.{name}" in tensors:
+                buffer = tensors[f"momentum.{name}"].to(parameter.device)
+                # SGD keeps momentum in the parameter's own memory layout
+                self.optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
+        self.history, self.epoch = state["history"], state["epoch"]
+        return True
+
+    def _momentum(self) -> dict[str, Tensor]:
+        state = self.optimizer.state
+        return {n: state[p]["momentum_buffer"] for n, p in self.net.named_parameters() if "momentum_buffer" in state[p]}
+
+
+@torch.no_grad()
+def round_to_fp16(net: nn.Module) -> None:
+    """Round every floating-point weight and statistic to the fp16 value that the weights file will hold."""
+    for tensor in net.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(tensor.half())
+
+
+def load_model(folder: run.RunFolder, device: torch.device | str = "cpu") -> model.ResNet18:
+    """The trained network of a run, fp32, in eval mode; raises `ReportError` when there is none or it does not fit."""
+    path = folder.need("model.safetensors", "training")
+    tensors, metadata = run.read_tensors(path)
+    try:
+        net = model.ResNet18(int(metadata.get("classes", 10)), int(metadata.get("width", 64)))
+        net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+    except (RuntimeError, ValueError):
+        raise ReportError(f"{path} holds the weights of another network; choose another run_dir.") from None
+    return Compute(torch.device(device), "fp32").place(net).eval()
+
+
+def peak_lr(params: Mapping[str, Any]) -> tuple[float, str]:
+    """(max_lr per step, where it comes from): the parameter, else the divergence onset of the run folder's range test.
+
+    Where the run folder has no range test, or one that found no onset, the published one serves, and the words say so.
+    A test made with another batch size is scaled linearly (Goyal et al. 2017, https://arxiv.org/abs/1706.02677).
+    Raises `ReportError` when no range test found an onset.
+    """
+    if params["schedule"].max_lr > 0:
+        return params["schedule"].max_lr, "the parameter max_lr"
+    aside = ""
+    for folder in (run.RunFolder(params["run"].run_dir), run.RunFolder(PUBLISHED)):
+        record = folder.record("lr_find")
+        onset = record["result"].get("suggestions", {}).get("divergence onset") if record else None
+        if record and onset:
+            tested, used = record["parameters"]["batch_size"], params["optim"].batch_size
+            scaled = f", scaled from batch size {tested} to {used}" if tested != used else ""
+            return onset * used / tested, f"the divergence onset in {folder.name}{scaled}{aside}"
+        aside = ", for want of one in this run's own range test" if record else ""
+    raise ReportError(
+        f"max_lr is 0 and {params['run'].run_dir} holds no range test that found an onset; run the chapter lr_finder "
+        "first or give a rate, as in -p max_lr 0.1."
+    )
+
+
+def in_run(params: dict[str, Any]) -> tuple[run.RunFolder, run.Record]:
+    """The training of a run folder: the stored one if made with the same parameters, else computed (or resumed).
+
+    `params` is what `config.parse_params("training", ...)` returns. Raises `ReportError` for a folder of another recipe
+    and `Diverged` when the loss is not finite.
+    """
+    config = data.settled(params["data"])
+    max_lr, source = peak_lr(params)
+    schedule = ScheduleConfig(**{**asdict(params["schedule"]), "max_lr": max_lr})
+    recipe = Recipe(params["augment"], params["optim"], schedule, config.seed)
+    concerns = (config, recipe.augment, recipe.optim, recipe.schedule)
+    asked = {k: v for c in concerns for k, v in asdict(c).items() if k != "data_root"}
+    folder, record = run.settle(params["run"].run_dir, "run", asked, params["cache"].force)
+    if record is None:
+        folder.prepare()
+        compute = resolve(params["device"].device, recipe.optim.precision)
+        dataset = data.load(config)
+        trainer = Trainer(dataset, recipe, compute)
+        if not trainer.resume(folder, asked, finished=not params["cache"].force):
+            trainer.save(folder, asked)
+        trainer.fit(folder, asked)
+        record = publish_result(trainer, folder, asked, source)
+    return folder, record
+
+
+def publish_result(trainer: Trainer, folder: run.RunFolder, asked: Mapping[str, Any], lr_source: str) -> run.Record:
+    """Write a finished training's files; run.json comes last, so that it never speaks of files that are not there."""
+    test, history = trainer.data.test, trainer.history
+    logits = trainer.test_logits
+    if len(logits) != len(test):  # resumed after the last epoch
+        logits = predict(trainer.net, test, trainer.data.normalizer, Compute(trainer.compute.device, "fp32"))
+    labels = test.labels.cpu().numpy()
+    metrics = {k: history[k][-1] for k in history if k.endswith(("_loss", "_accuracy"))}
+    metrics |= {
+        "errors": int((logits.argmax(1).cpu().numpy() != labels).sum()),
+        "test_images": len(test),
+        "train_images": len(trainer.data.train),
+        "epochs": trainer.epoch,
+        "parameters": sum(p.numel() for p in trainer.net.parameters()),
+        "max_lr": trainer.recipe.schedule.max_lr,
+        "training_seconds": sum(history["seconds"]),
+        "images_per_second": float(np.median(history["images_per_second"])),
+    }
+    weights = {k: v.half() if v.is_floating_point() else v for k, v in trainer.net.state_dict().items()}
+    shape = {"classes": str(len(trainer.data.classes)), "width": str(trainer.net.conv1.out_channels)}
+    (folder / "run.json").unlink(missing_ok=True)  # no record must speak of files that are being replaced
+    run.write_tensors(folder / "model.safetensors", weights, shape | {"dataset": trainer.data.name})
+    run.write_arrays(
+        folder / "predictions.npz",
+        logits=logits.cpu().numpy(), labels=labels, indices=test.indices.cpu().numpy(),
+    )  # fmt: skip
+    run.write_table(folder / "history.csv", history)
+    run.write_json(folder / "metrics.json", metrics)
+    record = {
+        "parameters": dict(asked),
+        "result": {"lr_source": lr_source, "classes": list(trainer.data.classes)},
+        "provenance": run.provenance(trainer.compute.describe(), trainer.data.source, metrics["training_seconds"]),
+    }
+    run.write_json(folder / "run.json", record)
+    return record

@@ -1,0 +1,573 @@
+"""The schedule, the step and the score against PyTorch and scikit-learn; exact resume; what a run folder holds."""
+
+import csv
+import itertools
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from sklearn.metrics import accuracy_score, log_loss
+from torch import Tensor, nn
+
+from gradcam_report import data, model, optim, run, train
+from gradcam_report.compute import Compute
+from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, ReportError, ScheduleConfig, parse_params
+from gradcam_report.errors import softmax
+
+CPU = Compute(torch.device("cpu"), "fp32")
+MEASURED = ("seconds", "images_per_second")
+IDENTITY = {"seed": 0, "max_lr": 0.1}
+REFERENCE = Path(__file__).parents[1] / "artifacts" / "reference"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The shared empty project, where networks are narrow for speed."""
+    build = model.build
+    monkeypatch.setattr(model, "build", lambda seed, classes=10, width=64: build(seed, classes, 8))
+    return project
+
+
+@pytest.fixture(scope="module")
+def dataset() -> data.Dataset:
+    return data.load(DataConfig(dataset="shapes", train_size=40, test_size=20, val_size=8))
+
+
+def trainer(dataset: data.Dataset, epochs: int = 3, max_lr: float = 0.1, compute: Compute = CPU, **optimizer: float):
+    optim_config = OptimConfig(**{"batch_size": 16, **optimizer})
+    recipe = train.Recipe(AugmentConfig(), optim_config, ScheduleConfig(epochs, max_lr), seed=0)
+    return train.Trainer(dataset, recipe, compute, width=8)
+
+
+def breaking_at(step: optim.Step, number: int, loss: float | None = None):
+    """`step`, but its call of this number is interrupted, or spoils the weights and returns `loss`."""
+    count = itertools.count(1)
+
+    def call(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        result = step(images, labels)
+        if next(count) != number:
+            return result
+        if loss is None:
+            raise KeyboardInterrupt
+        return torch.tensor(loss), result[1]
+
+    return call
+
+
+# --- schedule
+
+
+def rates(total: int, max_lr: float, warmup: float) -> np.ndarray:
+    return np.array([train.one_cycle(i, total, max_lr, warmup) for i in range(total)])
+
+
+def test_one_cycle_by_hand():
+    np.testing.assert_allclose(rates(10, 1.0, 0.2), [0.04, 0.52, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
+    np.testing.assert_allclose(rates(4, 0.5, 0.0), [0.5, 0.375, 0.25, 0.125])
+
+
+@given(st.integers(1, 3000), st.floats(1e-6, 100), st.floats(0, 0.9))
+def test_one_cycle_rises_to_its_peak_and_falls_to_almost_zero(total: int, max_lr: float, warmup: float):
+    lrs, rising = rates(total, max_lr, warmup), round(warmup * total)
+    assert (lrs > 0).all()
+    assert lrs.max() <= max_lr * (1 + 1e-12)
+    assert (np.diff(lrs[: rising + 1]) > 0).all()
+    assert (np.diff(lrs[rising:]) < 0).all()
+    if rising:
+        assert lrs[0] == pytest.approx(max_lr / 25)
+    if rising < total:
+        assert lrs[rising] == pytest.approx(max_lr, rel=1e-12)
+        assert lrs[-1] == pytest.approx(max_lr / (total - rising))
+
+
+def test_one_cycle_is_stepped_every_iteration(dataset: data.Dataset, tmp_path: Path):
+    subject, seen = trainer(dataset, epochs=2), []
+    real = subject.step
+    subject.step = lambda x, y: seen.append({g["lr"] for g in subject.optimizer.param_groups}) or real(x, y)
+    subject.fit(run.RunFolder(tmp_path), IDENTITY, progress=False)
+    assert seen == [{rate} for rate in rates(2 * 3, 0.1, 0.2)]  # 40 images in batches of 16 are 3 steps
+    assert subject.history["lr"] == [next(iter(seen[2])), next(iter(seen[5]))]
+
+
+# --- one step
+
+
+def plain_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> float:
+    """Szegedy et al. 2016: the target is the true class with 1 - s, and s spread evenly over all classes."""
+    target = np.full(logits.shape, smoothing / logits.shape[1]) + (1 - smoothing) * np.eye(logits.shape[1])[labels]
+    return float(-(target * np.log(softmax(logits.numpy()))).sum(1).mean())
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_step_returns_the_loss_and_the_hits_before_it(dataset: data.Dataset, smoothing: float):
+    subject = trainer(dataset, label_smoothing=smoothing)
+    images, labels = dataset.normalizer(dataset.train.images[:32]), dataset.train.labels[:32]
+    with torch.no_grad():
+        logits = subject.net.train()(images)
+    loss, hits = subject.step(images, labels)
+    assert loss.item() == pytest.approx(plain_cross_entropy(logits, labels, smoothing), rel=1e-5)
+    assert loss.item() == pytest.approx(F.cross_entropy(logits, labels, label_smoothing=smoothing).item(), rel=1e-6)
+    assert hits.item() == round(accuracy_score(labels, logits.argmax(1)) * 32)
+
+
+def test_only_convolutions_and_the_linear_layer_decay():
+    net = model.build(seed=0, width=8)
+    decayed, others = optim.build_optimizer(net, OptimConfig(weight_decay=0.01), lr=0.1).param_groups
+    wanted = {id(m.weight) for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    assert {id(p) for p in decayed["params"]} == wanted and decayed["weight_decay"] == 0.01
+    assert {id(p) for p in others["params"]} == {id(p) for p in net.parameters()} - wanted
+    assert others["weight_decay"] == 0
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_two_steps_by_hand(momentum: float):
+    """Sutskever et al. 2013 as PyTorch writes it: v = m v + g, w = w - lr (g + m v), with decay in g."""
+    net = nn.Linear(3, 10)
+    config = OptimConfig(momentum=momentum, weight_decay=0.1, label_smoothing=0.0)
+    sgd = optim.build_optimizer(net, config, lr=1.0)
+    optim.set_lr(sgd, 0.5)
+    step = optim.Step(net, sgd, config, CPU)
+    random = np.random.default_rng(0)
+    w, b = (p.detach().numpy().copy() for p in (net.weight, net.bias))
+    moving_w, moving_b = np.zeros_like(w), np.zeros_like(b)
+    for _ in range(2):
+        x, y = random.normal(size=(4, 3)).astype(np.float32), random.integers(10, size=4)
+        step(torch.from_numpy(x), torch.from_numpy(y))
+        error = (softmax(x @ w.T + b) - np.eye(10)[y]) / 4
+        gradient_w, gradient_b = error.T @ x + 0.1 * w, error.sum(0)
+        moving_w, moving_b = momentum * moving_w + gradient_w, momentum * moving_b + gradient_b
+        w = w - 0.5 * (gradient_w + momentum * moving_w)
+        b = b - 0.5 * (gradient_b + momentum * moving_b)
+    np.testing.assert_allclose(net.weight.detach(), w, atol=1e-6)
+    np.testing.assert_allclose(net.bias.detach(), b, atol=1e-6)
+
+
+# --- evaluation
+
+
+def test_predict_is_the_plain_forward_pass(dataset: data.Dataset):
+    net = model.build(seed=0, width=8)
+    for training in (True, False):
+        net.train(training)
+        logits = train.predict(net, dataset.test, dataset.normalizer, CPU, batch=7)
+        assert net.training is training and net.layer3[0].bn1.training is training
+        assert not logits.requires_grad and logits.dtype == torch.float32
+        with torch.no_grad():
+            plain = net.eval()(dataset.normalizer(dataset.test.images))
+        torch.testing.assert_close(logits, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_predict_leaves_the_mode_after_an_error(dataset: data.Dataset):
+    net = model.build(seed=0, width=8).train()
+    net.linear = nn.Linear(1, 10)
+    with pytest.raises(RuntimeError):
+        train.predict(net, dataset.test, dataset.normalizer, CPU)
+    assert net.training
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10_000), st.floats(0.1, 3))
+def test_score_is_that_of_scikit_learn(seed: int, scale: float):
+    random = np.random.default_rng(seed)
+    logits, labels = random.normal(size=(9, 10)) * scale, random.integers(10, size=9)
+    loss, accuracy = train.score(torch.from_numpy(logits), torch.from_numpy(labels))
+    assert loss == pytest.approx(log_loss(labels, softmax(logits), labels=range(10)), rel=1e-6, abs=1e-9)
+    assert accuracy == pytest.approx(accuracy_score(labels, logits.argmax(1)))
+
+
+def test_each_epoch_is_judged_on_clean_images(dataset: data.Dataset, tmp_path: Path):
+    subject = trainer(dataset, epochs=1)
+    subject.fit(run.RunFolder(tmp_path), IDENTITY, progress=False)
+    splits = {"clean_train": dataset.train.at(torch.arange(20)), "test": dataset.test, "val": dataset.val}
+    for name, part in splits.items():
+        with torch.no_grad():
+            logits = subject.net.eval()(dataset.normalizer(part.images)).double()
+        chances, found = softmax(logits.numpy()), subject.history
+        assert found[f"{name}_loss"] == [pytest.approx(log_loss(part.labels, chances, labels=range(10)), rel=1e-5)]
+        assert found[f"{name}_accuracy"] == [pytest.approx(accuracy_score(part.labels, chances.argmax(1)))]
+
+
+def test_the_last_epoch_is_judged_in_fp32_on_the_published_weights(dataset: data.Dataset, tmp_path: Path, monkeypatch):
+    subject, used = trainer(dataset, epochs=2, compute=Compute(torch.device("cpu"), "bf16")), []
+    real = train.predict
+    monkeypatch.setattr(
+        train, "predict", lambda n, s, z, c: used.append((subject.epoch, c.precision)) or real(n, s, z, c)
+    )
+    subject.fit(run.RunFolder(tmp_path), IDENTITY, progress=False)
+    assert set(used) == {(0, "bf16"), (1, "fp32")}
+    halves = [t.half().float() for t in subject.net.state_dict().values() if t.is_floating_point()]
+    torch.testing.assert_close(
+        halves, [t for t in subject.net.state_dict().values() if t.is_floating_point()], rtol=0, atol=0
+    )
+    exact, _ = train.score(real(subject.net, dataset.test, dataset.normalizer, CPU), dataset.test.labels)
+    rough, _ = train.score(real(subject.net, dataset.test, dataset.normalizer, subject.compute), dataset.test.labels)
+    assert subject.history["test_loss"][-1] == exact != rough
+
+
+def test_training_learns(tmp_path: Path):
+    """A narrow network learns a few dozen images by heart."""
+    shapes = data.load(DataConfig(dataset="shapes", train_size=32, test_size=32))
+    as_they_are = AugmentConfig(crop_padding=0, flip="none")
+    optimizer = OptimConfig(batch_size=8, label_smoothing=0.0)
+    recipe = train.Recipe(as_they_are, optimizer, ScheduleConfig(epochs=10, max_lr=0.05), seed=0)
+    subject = train.Trainer(shapes, recipe, CPU, width=8)
+    subject.fit(run.RunFolder(tmp_path), IDENTITY, progress=False)
+    history = subject.history
+    assert history["train_loss"][0] > 2.0
+    assert history["train_loss"][-1] < 0.5 * history["train_loss"][0]
+    assert history["clean_train_loss"][-1] < 1.0
+    assert history["clean_train_accuracy"][-1] > 0.8
+
+
+# --- checkpoints
+
+
+def same(one: train.Trainer, other: train.Trainer) -> None:
+    """Weights, statistics and momentum bit for bit; history but for the clock."""
+    torch.testing.assert_close(one.net.state_dict(), other.net.state_dict(), rtol=0, atol=0)
+    torch.testing.assert_close(one._momentum(), other._momentum(), rtol=0, atol=0)
+    assert one.epoch == other.epoch
+    assert one.history.keys() == other.history.keys()
+    for column in one.history.keys() - set(MEASURED):
+        assert one.history[column] == other.history[column], column
+
+
+@pytest.mark.parametrize(("killed_in", "momentum"), [(2, 0.9), (3, 0.9), (2, 0.0)])
+def test_a_killed_run_resumes_exactly(dataset: data.Dataset, tmp_path: Path, killed_in: int, momentum: float):
+    folder = run.RunFolder(tmp_path)
+    straight = trainer(dataset, momentum=momentum)
+    straight.fit(run.RunFolder(tmp_path / "straight"), IDENTITY, progress=False)
+
+    killed = trainer(dataset, momentum=momentum)
+    killed.step = breaking_at(killed.step, number=3 * (killed_in - 1) + 2)
+    with pytest.raises(KeyboardInterrupt):
+        killed.fit(folder, IDENTITY, progress=False)
+
+    resumed = trainer(dataset, momentum=momentum)
+    assert resumed.resume(folder, IDENTITY)
+    assert resumed.epoch == killed_in - 1
+    resumed.fit(folder, IDENTITY, progress=False)
+    same(resumed, straight)
+
+
+def test_a_checkpoint_of_another_recipe_is_left_alone(dataset: data.Dataset, tmp_path: Path):
+    folder, first = run.RunFolder(tmp_path), trainer(dataset, epochs=1)
+    first.fit(folder, IDENTITY, progress=False)
+    fresh = trainer(dataset, epochs=1)
+    before = {k: v.clone() for k, v in fresh.net.state_dict().items()}
+    assert not fresh.resume(folder, {**IDENTITY, "seed": 1})
+    assert fresh.epoch == 0 and fresh.history == {}
+    torch.testing.assert_close(dict(fresh.net.state_dict()), before, rtol=0, atol=0)
+    assert not fresh.resume(run.RunFolder(tmp_path / "empty"), IDENTITY)
+    assert fresh.resume(folder, IDENTITY)
+    same(fresh, first)
+
+
+def test_a_damaged_checkpoint_is_named(dataset: data.Dataset, tmp_path: Path):
+    (tmp_path / train.CHECKPOINT).write_bytes(b"truncated")
+    with pytest.raises(ReportError, match=r"checkpoint\.safetensors cannot be read"):
+        trainer(dataset).resume(run.RunFolder(tmp_path), IDENTITY)
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_divergence_stops_with_advice_and_keeps_the_checkpoint(dataset: data.Dataset, tmp_path: Path, loss: float):
+    folder, subject = run.RunFolder(tmp_path), trainer(dataset)
+    subject.step = breaking_at(subject.step, number=5, loss=loss)
+    with pytest.raises(train.Diverged, match=r"of epoch 2 at a rate of .*smaller max_lr than 0\.1,"):
+        subject.fit(folder, IDENTITY, progress=False)
+    fresh = trainer(dataset)
+    assert fresh.resume(folder, IDENTITY) and fresh.epoch == 1
+    assert all(t.isfinite().all() for t in fresh.net.state_dict().values())
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_weights_spoiled_by_the_last_step_are_not_kept(dataset: data.Dataset, tmp_path: Path, epochs: int):
+    """Its loss was still finite, so only the evaluation can tell."""
+    folder, subject = run.RunFolder(tmp_path), trainer(dataset, epochs=epochs)
+    subject.save(folder, IDENTITY)
+    real, count = subject.step, itertools.count(1)
+
+    def step(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        result = real(images, labels)
+        if next(count) == 3 * epochs:
+            subject.net.linear.weight.data.fill_(1e30 if epochs == 1 else math.nan)  # fp16 has no 1e30
+        return result
+
+    subject.step = step
+    with pytest.raises(train.Diverged, match=f"of epoch {epochs} "):
+        subject.fit(folder, IDENTITY, progress=False)
+    fresh = trainer(dataset, epochs=epochs)
+    assert fresh.resume(folder, IDENTITY) and fresh.epoch == epochs - 1
+
+
+def test_a_rate_far_too_high_diverges(dataset: data.Dataset, tmp_path: Path):
+    subject = trainer(dataset)
+    object.__setattr__(subject.recipe.schedule, "max_lr", 1e30)
+    with pytest.raises(train.Diverged, match="use a smaller max_lr than 1e"):
+        subject.fit(run.RunFolder(tmp_path), IDENTITY, progress=False)
+
+
+# --- published files
+
+
+def asked(**more: object) -> dict:
+    given = {"run_dir": "runs/try", "dataset": "shapes", "train_size": 32, "test_size": 20, "batch_size": 16}
+    given |= {"epochs": 2, "max_lr": 0.05, "precision": "fp32", "device": "cpu"}
+    return parse_params("training", {**given, **more})
+
+
+def never(*args: object, **kwargs: object) -> None:
+    pytest.fail("trained again")
+
+
+def test_in_run_stores_what_scikit_learn_computes(project: Path):
+    folder, record = train.in_run(asked(val_size=8))
+    assert folder.path == project / "runs/try"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    stored = np.load(folder / "predictions.npz")
+    logits, labels = stored["logits"], stored["labels"]
+    assert (logits.dtype, labels.dtype, stored["indices"].dtype) == (np.float32, np.int64, np.int64)
+    expected = data.load(DataConfig(dataset="shapes", train_size=32, test_size=20, val_size=8)).test
+    np.testing.assert_array_equal(labels, expected.labels)
+    np.testing.assert_array_equal(stored["indices"], expected.indices)
+    chances = softmax(logits.astype(np.float64))
+    assert metrics["test_accuracy"] == pytest.approx(accuracy_score(labels, logits.argmax(1)))
+    assert metrics["test_loss"] == pytest.approx(log_loss(labels, chances, labels=range(10)))
+    assert metrics["errors"] == round((1 - accuracy_score(labels, logits.argmax(1))) * 20)
+    assert (metrics["test_images"], metrics["train_images"], metrics["epochs"]) == (20, 32, 2)
+
+    with (folder / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [r["epoch"] for r in rows] == ["1", "2"]
+    for name in ("train", "clean_train", "test", "val"):
+        assert float(rows[-1][f"{name}_loss"]) == metrics[f"{name}_loss"]
+        assert float(rows[-1][f"{name}_accuracy"]) == metrics[f"{name}_accuracy"]
+    assert metrics["training_seconds"] == pytest.approx(sum(float(r["seconds"]) for r in rows))
+    assert record == json.loads((folder / "run.json").read_text())
+    assert record["parameters"]["max_lr"] == 0.05 and "data_root" not in record["parameters"]
+
+
+def test_saved_weights_reproduce_the_stored_logits_exactly(project: Path):
+    folder, _ = train.in_run(asked())
+    weights = load_file(folder / "model.safetensors")
+    assert {t.dtype for n, t in weights.items() if "num_batches" not in n} == {torch.float16}
+    net = train.load_model(folder)
+    assert not net.training and {p.dtype for p in net.parameters()} == {torch.float32}
+    test = data.load(DataConfig(dataset="shapes", train_size=32, test_size=20)).test
+    logits = train.predict(net, test, data.NORMALIZERS["shapes"], CPU)
+    np.testing.assert_array_equal(logits, np.load(folder / "predictions.npz")["logits"])
+
+
+def test_in_run_shows_what_is_stored(project: Path, monkeypatch: pytest.MonkeyPatch):
+    folder, record = train.in_run(asked())
+    with monkeypatch.context() as patched:
+        patched.setattr(train.Trainer, "fit", never)
+        assert train.in_run(asked(data_root="elsewhere"))[1] == record
+        with pytest.raises(ReportError, match=r"another recipe.*epochs 2 there, 3 asked.*force True"):
+            train.in_run(asked(epochs=3))
+    replaced, other = train.in_run(asked(epochs=1, force=True))
+    assert replaced.path == folder.path and other["parameters"]["epochs"] == 1
+    assert json.loads((folder / "metrics.json").read_text())["epochs"] == 1
+
+
+def test_in_run_resumes_after_a_kill(project: Path, monkeypatch: pytest.MonkeyPatch):
+    straight, _ = train.in_run(asked(run_dir="runs/straight"))
+    real = train.Trainer.save
+
+    def killed_after(epoch: int) -> None:
+        def save(self: train.Trainer, *args: object) -> None:
+            real(self, *args)
+            if self.epoch == epoch:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(train.Trainer, "save", save)
+            train.in_run(asked())
+        assert not (project / "runs/try/run.json").exists()
+
+    killed_after(1)
+    killed_after(2)  # all is trained, nothing is published
+    monkeypatch.setattr(train.Trainer, "train_epoch", never)
+    folder, _ = train.in_run(asked())
+    weights, expected = (load_file(f / "model.safetensors") for f in (folder, straight))
+    torch.testing.assert_close(weights, expected, rtol=0, atol=0)
+    one, other = (np.load(f / "predictions.npz") for f in (folder, straight))
+    np.testing.assert_array_equal(one["logits"], other["logits"])
+
+
+def test_in_run_with_force_resumes_what_was_interrupted(project: Path, monkeypatch: pytest.MonkeyPatch):
+    train.in_run(asked())
+    began: list[int] = []
+    real_fit, real_save = train.Trainer.fit, train.Trainer.save
+
+    def save(self: train.Trainer, *args: object) -> None:
+        real_save(self, *args)
+        if self.epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(train.Trainer, "save", save)
+        train.in_run(asked(force=True))
+    monkeypatch.setattr(train.Trainer, "fit", lambda self, *a: began.append(self.epoch) or real_fit(self, *a))
+    train.in_run(asked(force=True))
+    assert began == [1]
+
+
+def test_in_run_with_force_starts_over(project: Path, monkeypatch: pytest.MonkeyPatch):
+    train.in_run(asked())
+    began = []
+    real = train.Trainer.fit
+    monkeypatch.setattr(train.Trainer, "fit", lambda self, *a: began.append(self.epoch) or real(self, *a))
+    train.in_run(asked(force=True))
+    assert began == [0]
+
+
+def test_the_published_run_is_never_written(project: Path):
+    folder, _ = train.in_run(asked(run_dir="artifacts/reference"))
+    assert folder.path.parent == project / "runs"
+    assert not (project / "artifacts").exists()
+
+
+def test_load_model_refuses_the_weights_of_another_network(tmp_path: Path):
+    folder = run.RunFolder(tmp_path)
+    with pytest.raises(ReportError, match="run the chapter training"):
+        train.load_model(folder)
+    path = tmp_path / "model.safetensors"
+    save_file({"weight": torch.zeros(2, 2)}, path)
+    with pytest.raises(ReportError, match="weights of another network; choose another run_dir"):
+        train.load_model(folder)
+    save_file({"weight": torch.zeros(2, 2)}, path, metadata={"classes": "cat and dog", "width": "?"})
+    with pytest.raises(ReportError, match="weights of another network"):
+        train.load_model(folder)
+    path.write_bytes(b"not safetensors")
+    with pytest.raises(ReportError, match=r"model\.safetensors cannot be read"):
+        train.load_model(folder)
+
+
+# --- the peak rate
+
+
+def range_test_in(folder: Path, onset: float | None, batch_size: int = 128) -> None:
+    folder.mkdir(parents=True)
+    record = {
+        "parameters": {"batch_size": batch_size},
+        "result": {"suggestions": {"divergence onset": onset, "steepest": 7.0}},
+        "provenance": {},
+    }
+    (folder / "lr_find.json").write_text(json.dumps(record))
+
+
+def test_peak_rate_is_the_parameter_first(project: Path):
+    range_test_in(project / "runs/try", 0.03)
+    rate, source = train.peak_lr(asked(max_lr=0.7))
+    assert (rate, source) == (0.7, "the parameter max_lr")
+
+
+def test_peak_rate_of_the_run_folder_goes_before_the_published_one(project: Path):
+    range_test_in(project / "artifacts/reference", 0.04)
+    rate, source = train.peak_lr(asked(max_lr=0.0, batch_size=128))
+    assert rate == 0.04 and "artifacts/reference" in source and "scaled" not in source
+    range_test_in(project / "runs/try", 0.03)
+    rate, source = train.peak_lr(asked(max_lr=0.0, batch_size=128))
+    assert rate == 0.03 and "runs/try" in source
+
+
+def test_peak_rate_is_the_published_one_where_the_run_found_none_and_says_so(project: Path):
+    range_test_in(project / "artifacts/reference", 0.04)
+    range_test_in(project / "runs/try", None)
+    rate, source = train.peak_lr(asked(max_lr=0.0, batch_size=128))
+    assert rate == 0.04 and source.endswith("for want of one in this run's own range test")
+
+
+def test_peak_rate_is_scaled_with_the_batch_size(project: Path):
+    range_test_in(project / "runs/try", 0.03, batch_size=64)
+    rate, source = train.peak_lr(asked(max_lr=0.0, batch_size=512))
+    assert rate == pytest.approx(0.24) and source.endswith("scaled from batch size 64 to 512")
+    assert train.peak_lr(asked(max_lr=0.0, batch_size=32))[0] == pytest.approx(0.015)
+
+
+@pytest.mark.parametrize("tested", [False, True])
+def test_without_a_peak_rate_the_chapter_is_named(project: Path, tested: bool):
+    if tested:
+        range_test_in(project / "runs/try", None)
+    with pytest.raises(ReportError, match="run the chapter lr_finder"):
+        train.peak_lr(asked(max_lr=0.0))
+
+
+def test_in_run_trains_with_the_peak_rate_found(project: Path):
+    range_test_in(project / "runs/try", 0.03, batch_size=64)
+    folder, record = train.in_run(asked(max_lr=0.0, epochs=1))
+    assert record["parameters"]["max_lr"] == pytest.approx(0.0075)
+    assert "scaled from batch size 64 to 16" in record["result"]["lr_source"]
+    assert json.loads((folder / "metrics.json").read_text())["max_lr"] == pytest.approx(0.0075)
+
+
+# --- the published weights, by a loop that shares only the network's class with this report
+
+needs_reference = pytest.mark.skipif(
+    not (REFERENCE / "model.safetensors").exists() or "CIFAR10_ROOT" not in os.environ,
+    reason="needs artifacts/reference/model.safetensors and CIFAR10_ROOT",
+)
+
+
+def published_logits(count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(logits, labels) of the first test images, in batches, as any PyTorch user would compute them."""
+    from torchvision.datasets import CIFAR10
+    from torchvision.transforms import v2
+
+    prepare = v2.Compose(
+        [
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+        ]
+    )
+    test = CIFAR10(os.environ["CIFAR10_ROOT"], train=False, transform=prepare)
+    net = model.ResNet18()
+    net.load_state_dict({k: v.float() for k, v in load_file(REFERENCE / "model.safetensors").items()})
+    net.eval()
+    loader = torch.utils.data.DataLoader(torch.utils.data.Subset(test, range(count)), batch_size=250)
+    with torch.inference_mode():
+        for images, labels in loader:
+            yield net(images).numpy(), labels.numpy()
+
+
+@pytest.mark.realdata
+@needs_reference
+def test_published_weights_make_the_stored_predictions():
+    stored = np.load(REFERENCE / "predictions.npz")
+    row = {index: row for row, index in enumerate(stored["indices"])}
+    logits, labels = map(np.concatenate, zip(*published_logits(1000), strict=True))
+    shown = [i for i in range(1000) if i in row]
+    rows = [row[i] for i in shown]
+    assert len(shown) > 0
+    np.testing.assert_array_equal(stored["labels"][rows], labels[shown])
+    np.testing.assert_allclose(stored["logits"][rows], logits[shown], atol=1e-2)
+    np.testing.assert_array_equal(stored["logits"][rows].argmax(1), logits[shown].argmax(1))
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+@needs_reference
+def test_published_weights_reach_the_recorded_accuracy():
+    recorded = json.loads((REFERENCE / "metrics.json").read_text())
+    assert recorded["test_images"] == 10_000
+    right = sum(accuracy_score(y, x.argmax(1), normalize=False) for x, y in published_logits(10_000))
+    assert 100 * right / 10_000 == pytest.approx(100 * recorded["test_accuracy"], abs=0.01)
