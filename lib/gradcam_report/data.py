@@ -101,21 +101,20 @@ def load(config: DataConfig) -> Dataset:
     more images are asked for than there are.
     """
     name = choose(config)
-    train_size, test_size = config.train_size, config.test_size
-    if name == "cifar10":
-        root = cifar10_root(config.data_root)
-        full, test = read_cifar10(root, train=True), read_cifar10(root, train=False)
-        source = "CIFAR-10 (Krizhevsky 2009, every file's MD5 as published)"
-    else:
-        full = draw_shapes(config.val_size + (train_size or SHAPES_TRAIN), seed=1)
-        test = draw_shapes(test_size or SHAPES_TEST, seed=SHAPES_TEST_SEED)
+    if name == "shapes":
+        count = config.train_size or SHAPES_TRAIN
+        drawn = draw_shapes(config.val_size + count, seed=1)
+        # Drawn independently of one another: the first ones are as random a choice as any.
+        val, train = (drawn.at(rows) for rows in torch.arange(len(drawn)).split([config.val_size, count]))
+        test = draw_shapes(config.test_size or SHAPES_TEST, seed=SHAPES_TEST_SEED)
         source = "shapes (drawn by this report)"
-    if name == "shapes":  # drawn independently of one another: the first ones are as random as any
-        rows = torch.arange(len(full))
-        train, val = full.at(rows[config.val_size :]), full.at(rows[: config.val_size])
     else:
-        train, val = split(full, train_size, config.val_size, config.seed, "train_size")
-        test, _ = split(test, test_size, 0, config.seed, "test_size")
+        root = cifar10_root(config.data_root)
+        train, val = split(
+            read_cifar10(root, train=True), config.train_size, config.val_size, config.seed, "train_size"
+        )
+        test, _ = split(read_cifar10(root, train=False), config.test_size, 0, config.seed, "test_size")
+        source = "CIFAR-10 (Krizhevsky 2009, every file's MD5 as published)"
     return Dataset(name, CLASSES[name], NORMALIZERS[name], train, val, test, source)
 
 

@@ -226,15 +226,13 @@ def peak_lr(params: Mapping[str, Any]) -> tuple[float, str]:
     """
     if params["schedule"].max_lr > 0:
         return params["schedule"].max_lr, "the parameter max_lr"
-    aside = ""
-    for folder in (run.RunFolder(params["run"].run_dir), run.RunFolder(PUBLISHED)):
-        record = folder.record("lr_find")
+    own, published = (run.RunFolder(path).record("lr_find") for path in (params["run"].run_dir, PUBLISHED))
+    for record, whose in ((own, "this run's range test"), (published, "the published range test")):
         onset = record["result"].get("suggestions", {}).get("divergence onset") if record else None
         if record and onset:
             tested, used = record["parameters"]["batch_size"], params["optim"].batch_size
             scaled = f", scaled from batch size {tested} to {used}" if tested != used else ""
-            return onset * used / tested, f"the divergence onset in {folder.name}{scaled}{aside}"
-        aside = ", for want of one in this run's own range test" if record else ""
+            return onset * used / tested, f"the divergence onset of {whose}{scaled}"
     raise ReportError(
         f"max_lr is 0 and {params['run'].run_dir} holds no range test that found an onset; run the chapter lr_finder "
         "first or give a rate, as in -p max_lr 0.1."

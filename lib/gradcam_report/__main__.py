@@ -1,0 +1,7 @@
+"""`python -m gradcam_report` is `gradcam-report`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

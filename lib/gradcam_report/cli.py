@@ -1,0 +1,103 @@
+"""The command `gradcam-report`. Nothing heavy is imported before a subcommand needs it."""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .config import CHAPTERS, ReportError, project_root
+
+EXAMPLES = """examples:
+  gradcam-report run --params params/quick.yaml --run-dir runs/quick
+                                   every chapter in minutes on a CPU, then a site of them
+  gradcam-report run --run-dir runs/quick --params params/quick.yaml --from training -p epochs=5 -p force=true
+                                   train longer and redo what depends on it
+  gradcam-report build             the published site, as `make book` does
+  gradcam-report publish runs/full make a finished run the published one, execute the chapters in book/
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser, with examples."""
+    top = argparse.ArgumentParser(
+        prog="gradcam-report",
+        description="Run, build and publish the report Grad-CAM on ResNet-18.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="execute chapters through papermill into a run folder and build their site")
+    run.add_argument(
+        "--run-dir", default="runs/mine", help="folder for results, chapters and site (default: %(default)s)"
+    )
+    run.add_argument("--params", metavar="FILE", help="YAML file of parameters, such as params/quick.yaml")
+    run.add_argument(
+        "-p", dest="set", metavar="NAME=VALUE", action="append", default=[], help="one parameter; repeatable"
+    )
+    which = run.add_mutually_exclusive_group()
+    which.add_argument("--from", dest="first", choices=list(CHAPTERS), help="start with this chapter")
+    which.add_argument("--only", choices=list(CHAPTERS), help="run this chapter alone")
+    run.add_argument("--no-site", action="store_true", help="execute the chapters without building a site")
+    commands.add_parser("build", help="build the published site into _build/html")
+    publish = commands.add_parser("publish", help="make a finished run the published one")
+    publish.add_argument("run_dir", help="the finished run's folder, such as runs/full")
+    return top
+
+
+def assignments(pairs: Sequence[str]) -> dict[str, Any]:
+    """["epochs=5", "layers=[layer4]"] -> {"epochs": 5, "layers": ["layer4"]}; values are YAML, 1e-3 is a number."""
+    import yaml
+
+    values = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise ReportError(f"-p is given {pair!r}; write NAME=VALUE, as in -p epochs=5.")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = text
+        if isinstance(value, str):
+            with contextlib.suppress(ValueError):
+                value = float(value)  # YAML 1.1 takes 1e-3 for text
+        values[name] = "" if value is None else value
+    return values
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0, 1 after an error told in one sentence, 130 after Ctrl-C."""
+    arguments = parser().parse_args(argv)
+    try:
+        return dispatch(arguments)
+    except ReportError as error:
+        print(f"gradcam-report: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("gradcam-report: interrupted; the last checkpoint is kept, the same command resumes.", file=sys.stderr)
+        return 130
+
+
+def dispatch(arguments: argparse.Namespace) -> int:
+    """Carry out a parsed command."""
+    from . import report
+
+    root = project_root()
+    if arguments.command == "build":
+        report.build(root / "book", root, root / "_config.yml", root / "_toc.yml")
+        print(f"Open {root / '_build/html/index.html'}")
+    elif arguments.command == "publish":
+        from . import publish
+
+        publish.publish(arguments.run_dir)
+    else:
+        values = report.read_parameters(Path(arguments.params)) if arguments.params else {}
+        values |= assignments(arguments.set)
+        names = list(CHAPTERS)
+        chosen = [arguments.only] if arguments.only else names[names.index(arguments.first or names[0]) :]
+        run_dir = str(values.pop("run_dir", arguments.run_dir))  # -p run_dir=... names the same folder
+        index = report.run_all(values, run_dir, chosen, site=not arguments.no_site)
+        if index:
+            print(f"Open {index}")
+    return 0
