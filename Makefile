@@ -6,13 +6,14 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c c
 
 .DEFAULT_GOAL := help
 .PHONY: help report publish test book lint check clean
+.NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-report: $(VENV)/.report  ## every chapter with params/quick.yaml into runs/quick/, then its site: minutes on two CPU cores
-	$(BIN)/gradcam-report run --params params/quick.yaml --run-dir runs/quick
+report: $(VENV)/.report  ## (ARGS="-p epochs=5 -p force=true" changes parameters) every chapter with params/quick.yaml into runs/quick/, then its site: minutes on two CPU cores
+	$(BIN)/gradcam-report run --params params/quick.yaml --run-dir runs/quick $(ARGS)
 
 publish: $(VENV)/.report  ## the reference run (params/full.yaml) into runs/full, then the published one: GPU minutes, CPU hours
 	$(BIN)/gradcam-report run --params params/full.yaml --run-dir runs/full --no-site

@@ -61,6 +61,12 @@ def test_begin_refuses_a_variable_that_is_no_parameter() -> None:
         chapter.begin("training", defaults("training") | {"epohcs": 3})
 
 
+def test_begin_can_be_called_again_in_a_live_notebook(shell: None) -> None:
+    params = chapter.begin("model", defaults("model"))
+    later = {**defaults("model"), "params": params, "rows": [1], "trained": True, "run_dir": "runs/other"}
+    assert chapter.begin("model", later)["run"].run_dir == "runs/other"
+
+
 @pytest.mark.parametrize(
     ("value", "sentence"), [("ten", "must be a whole number"), (0, "at least 1"), (2000, "at most 1000")]
 )

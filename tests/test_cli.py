@@ -183,3 +183,12 @@ def test_the_installed_command_fails_without_traceback(project: Path) -> None:
     assert (
         done.stderr.startswith("gradcam-report: No chapter has a parameter 'epohcs'") and done.stderr.count("\n") == 1
     )
+
+
+def test_advice_is_given_as_this_command_takes_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise ReportError("give a rate, as in -p max_lr 0.1, or add -p force True to replace it.")
+
+    monkeypatch.setattr(report, "run_all", refuse)
+    assert cli.main(["run"]) == 1
+    assert "as in -p max_lr=0.1, or add -p force=True to replace it." in capsys.readouterr().err

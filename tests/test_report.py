@@ -251,10 +251,16 @@ def test_run_all_refuses_a_run_folder_that_cannot_be_written(chapters: Path, mon
     assert not executed.calls
 
 
-def test_a_site_needs_every_chapter(chapters: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "execute", Executed())
-    with pytest.raises(ReportError, match=r"runs/x/book holds no data\.ipynb; run all chapters once"):
-        report.run_all({}, "runs/x", ["gradcam"])
+def test_without_every_chapter_there_is_no_site_and_that_is_said_at_once(
+    chapters: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    executed = Executed()
+    monkeypatch.setattr(report, "execute", executed)
+    monkeypatch.setattr(report, "build_run_site", lambda folder: pytest.fail("a site was built"))
+    assert report.run_all({}, "runs/x", ["gradcam"]) is None
+    assert executed.calls
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("No site will be built: runs/x does not hold the chapters data, model,")
 
 
 def test_a_training_of_more_images_is_expected_to_take_longer() -> None:

@@ -391,7 +391,7 @@ def test_folders_named_like_the_published_one_are_not_it(project: Path) -> None:
 
 def test_provenance_says_when_and_on_what(project: Path) -> None:
     before = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-    facts = run.provenance("2 threads", "shapes", seconds=12.345)
+    facts = run.provenance("2 threads", "shapes", seconds=12.345, commit=run.commit())
     assert before <= datetime.datetime.fromisoformat(facts["finished"]) <= datetime.datetime.now(datetime.UTC)
     assert (facts["compute"], facts["data"], facts["seconds"]) == ("2 threads", "shapes", 12.3)
     assert facts["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
@@ -401,7 +401,7 @@ def test_provenance_says_when_and_on_what(project: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-def test_provenance_names_the_commit_and_whether_files_differ(project: Path) -> None:
+def test_commit_is_named_and_whether_files_differ(project: Path) -> None:
     def git(*words: str) -> str:
         identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
         return subprocess.run(["git", *identity, *words], check=True, capture_output=True, text=True).stdout.strip()
@@ -410,6 +410,6 @@ def test_provenance_names_the_commit_and_whether_files_differ(project: Path) -> 
     git("add", "book")
     git("commit", "-qm", "all")
     (project / "untracked").touch()
-    assert run.provenance("", "", 0)["commit"] == git("rev-parse", "--short=12", "HEAD")
+    assert run.commit() == git("rev-parse", "--short=12", "HEAD")
     (project / "book/index.md").write_text("changed")
-    assert run.provenance("", "", 0)["commit"] == git("rev-parse", "--short=12", "HEAD") + "+"
+    assert run.commit() == git("rev-parse", "--short=12", "HEAD") + "+"

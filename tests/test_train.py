@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -272,7 +273,9 @@ def test_a_checkpoint_of_another_recipe_is_left_alone(dataset: data.Dataset, tmp
     first.fit(folder, IDENTITY, progress=False)
     fresh = trainer(dataset, epochs=1)
     before = {k: v.clone() for k, v in fresh.net.state_dict().items()}
-    assert not fresh.resume(folder, {**IDENTITY, "seed": 1})
+    assert not fresh.resume(folder, {**IDENTITY, "seed": 1}, finished=False)
+    with pytest.raises(ReportError, match="seed 0 there, 1 asked"):
+        fresh.resume(folder, {**IDENTITY, "seed": 1})
     assert fresh.epoch == 0 and fresh.history == {}
     torch.testing.assert_close(dict(fresh.net.state_dict()), before, rtol=0, atol=0)
     assert not fresh.resume(run.RunFolder(tmp_path / "empty"), IDENTITY)
@@ -430,6 +433,24 @@ def test_in_run_with_force_resumes_what_was_interrupted(project: Path, monkeypat
     assert began == [1]
 
 
+def test_an_interrupted_run_of_another_recipe_is_not_overwritten(project: Path, monkeypatch: pytest.MonkeyPatch):
+    real = train.Trainer.save
+
+    def save(self: train.Trainer, *args: object) -> None:
+        real(self, *args)
+        if self.epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(train.Trainer, "save", save)
+        train.in_run(asked())
+    kept = (project / "runs/try/checkpoint.safetensors").read_bytes()
+    with pytest.raises(ReportError, match=r"interrupted run of another recipe.*epochs 2 there, 1 asked.*force True"):
+        train.in_run(asked(epochs=1))
+    assert (project / "runs/try/checkpoint.safetensors").read_bytes() == kept
+    train.in_run(asked(epochs=1, force=True))
+
+
 def test_in_run_with_force_starts_over(project: Path, monkeypatch: pytest.MonkeyPatch):
     train.in_run(asked())
     began = []
@@ -467,7 +488,7 @@ def test_load_model_refuses_the_weights_of_another_network(tmp_path: Path):
 def range_test_in(folder: Path, onset: float | None, batch_size: int = 128) -> None:
     folder.mkdir(parents=True)
     record = {
-        "parameters": {"batch_size": batch_size},
+        "parameters": asdict(AugmentConfig()) | asdict(OptimConfig(batch_size=batch_size)) | {"dataset": "shapes"},
         "result": {"suggestions": {"divergence onset": onset, "steepest": 7.0}},
         "provenance": {},
     }
@@ -494,6 +515,13 @@ def test_peak_rate_is_the_published_one_where_the_run_found_none_and_says_so(pro
     range_test_in(project / "runs/try", None)
     rate, source = train.peak_lr(asked(max_lr=0.0, batch_size=128))
     assert rate == 0.04 and source == "the divergence onset of the published range test"
+
+
+def test_peak_rate_of_a_range_test_with_other_settings_says_so(project: Path):
+    range_test_in(project / "runs/try", 0.03)
+    assert "another" not in train.peak_lr(asked(max_lr=0.0, batch_size=128))[1]
+    source = train.peak_lr(asked(max_lr=0.0, batch_size=128, momentum=0.5, cutout=4))[1]
+    assert source.endswith("which was made with another cutout and momentum")
 
 
 def test_peak_rate_is_scaled_with_the_batch_size(project: Path):

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torchcam.methods import GradCAM, LayerCAM, XGradCAM
 
@@ -89,11 +88,6 @@ def similarity(first: Tensor, second: Tensor) -> Tensor:
     """
     a, b = (m.flatten(1) - m.flatten(1).mean(1, keepdim=True) for m in (first, second))
     return (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1)).where((a.norm(dim=1) > 0) & (b.norm(dim=1) > 0), torch.nan)
-
-
-def upsample(maps: Tensor, size: int = 32) -> Tensor:
-    """Maps, float (N, h, w), as (N, size, size), bilinear between the cells' centres: never outside the maps' range."""
-    return F.interpolate(maps[:, None], (size, size), mode="bilinear", align_corners=False)[:, 0]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 from IPython.display import Markdown, display
 
 from . import plots
-from .config import field_names, parse_params
+from .config import Checked, field_names, parse_params
 from .run import Record, RunFolder
 
 _NOT_PARAMETERS = {"In", "Out"}
@@ -28,12 +28,19 @@ def begin(name: str, namespace: Mapping[str, Any]) -> dict[str, Any]:
         for k, v in namespace.items()
         if isinstance(v, _PLAIN) and not k.startswith("_") and k not in _NOT_PARAMETERS
     }
+    if is_parsed(namespace.get("params")):  # a second call in a live notebook: other variables are the chapter's own
+        given = {k: v for k, v in given.items() if k in field_names(name)}
     missing = [n for n in field_names(name) if n not in given]
     params = parse_params(name, given)
     if missing:  # the chapter's first cell was edited; defaults serve
         display(Markdown(f"*Defaults are used for {', '.join(missing)}.*"))
     plots.use_style()
     return params
+
+
+def is_parsed(value: object) -> bool:
+    """Whether `value` is what `begin` returns."""
+    return isinstance(value, dict) and bool(value) and all(isinstance(v, Checked) for v in value.values())
 
 
 def notice(dataset: str) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,10 +73,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return dispatch(arguments)
     except ReportError as error:
-        print(f"gradcam-report: {error}", file=sys.stderr)
+        advice = re.sub(
+            r"-p (\w+) ('[^']*'|[^\s.,;]\S*?)(?=[.,;]?(\s|$))", r"-p \1=\2", str(error)
+        )  # papermill's way of writing
+        print(f"gradcam-report: {advice}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("gradcam-report: interrupted; the last checkpoint is kept, the same command resumes.", file=sys.stderr)
+        kept = (
+            "the last checkpoint is kept, the same command resumes" if arguments.command == "run" else "nothing changed"
+        )
+        print(f"gradcam-report: interrupted; {kept}.", file=sys.stderr)
         return 130
 
 

@@ -26,9 +26,9 @@ class Compute:
         """Move a network to the device, its weights in channels_last: the layout in which convolutions are fastest."""
         return net.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def autocast(self, enabled: bool = True) -> contextlib.AbstractContextManager[None]:
-        """Context of the forward pass; without effect for fp32 or with `enabled=False`."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled and self.precision == "bf16")
+    def autocast(self) -> contextlib.AbstractContextManager[None]:
+        """Context of the forward pass; without effect for fp32."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def describe(self) -> str:
         """In words, for provenance: "2 threads of Intel Xeon, bf16"."""

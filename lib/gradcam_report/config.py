@@ -253,9 +253,10 @@ def parse_params(chapter: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def project_root(start: Path | None = None) -> Path:
-    """The nearest folder at or above `start` (default: here) that holds `book/index.md`, else `start` itself."""
+    """The topmost folder at or above `start` (default: here) that holds `book/index.md`, else `start` itself.
+
+    The topmost, for a run folder inside the project has a `book/` too.
+    """
     here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
-        if (folder / "book" / "index.md").is_file():
-            return folder
-    return here
+    found = [folder for folder in (here, *here.parents) if (folder / "book" / "index.md").is_file()]
+    return found[-1] if found else here

@@ -201,12 +201,12 @@ def in_run(params: dict[str, Any]) -> tuple[RangeTest, run.RunFolder, run.Record
     """
     concerns = {c: params[c] for c in ("data", "augment", "optim", "range_test")}
     concerns["data"] = data.settled(concerns["data"])
-    asked = {k: v for c in concerns.values() for k, v in asdict(c).items() if k != "data_root"}
+    asked = {k: v for c in concerns.values() for k, v in asdict(c).items() if k not in ("data_root", "test_size")}
     folder, record = run.settle(params["run"].run_dir, "lr_find", asked, params["cache"].force)
     if record is None:
         folder.prepare()
         compute = resolve(params["device"].device, concerns["optim"].precision)
-        started = time.perf_counter()
+        started, commit = time.perf_counter(), run.commit()
         dataset = data.load(concerns["data"]).to(compute.device)
         test = _measure(dataset, concerns, compute)
         record = {
@@ -215,7 +215,7 @@ def in_run(params: dict[str, Any]) -> tuple[RangeTest, run.RunFolder, run.Record
                 "ended": test.ended,
                 "suggestions": suggestions(test.lrs, test.losses, concerns["range_test"].smoothing),
             },
-            "provenance": run.provenance(compute.describe(), dataset.source, time.perf_counter() - started),
+            "provenance": run.provenance(compute.describe(), dataset.source, time.perf_counter() - started, commit),
         }
         finite = np.where(np.isfinite(test.losses), test.losses, np.nan)
         (folder / "lr_find.json").unlink(missing_ok=True)  # no record must speak of a file that is being replaced

@@ -30,7 +30,8 @@ class Step:
     """One optimizer step on a batch: images float32 (B, 3, 32, 32), labels int64 (B,) -> loss () and hits (), tensors.
 
     The loss is the mean label-smoothed cross-entropy before the step, `hits` how many images were classified right.
-    Nothing is copied to the host, so a GPU need not wait.
+    Nothing is copied to the host, so a GPU need not wait. The step is not compiled: on two CPU cores torch.compile
+    gained nothing (143 images/s in bf16 with and without it) and cost a minute.
     """
 
     def __init__(self, net: nn.Module, optimizer: torch.optim.Optimizer, config: OptimConfig, compute: Compute) -> None:

@@ -91,6 +91,7 @@ def execute(chapter: str, out: Path, parameters: Mapping[str, Any], book: Path |
             kernel_name="python3",
             progress_bar=False,
             cwd=str(root),
+            stderr_file=sys.stderr if sys.stderr.isatty() else None,  # the progress bars of long steps
             extra_arguments=["--IPKernelApp.log_level=40"],  # errors only: a local kernel's warnings help nobody
         )
     except PapermillExecutionError as error:
@@ -136,6 +137,10 @@ def run_all(
     full = {chapter: parameters_for(chapter, values) for chapter in chapters}
     for chapter in full:
         source_of(chapter)
+    present = {chapter for chapter in CHAPTERS if (folder / "book" / f"{chapter}.ipynb").exists()}
+    if site and (missing := [chapter for chapter in CHAPTERS if chapter not in present | full.keys()]):
+        print(f"No site will be built: {folder.name} does not hold the chapters {', '.join(missing)} yet.", flush=True)
+        site = False
     folder.prepare()
     on_data = [parameters for parameters in full.values() if "dataset" in parameters]
     dataset = choose_dataset(values) if on_data else ""
@@ -178,11 +183,6 @@ def build_run_site(folder: RunFolder) -> Path:
                 shutil.copytree(page, book / page.name, dirs_exist_ok=True)
             else:
                 shutil.copy(page, book / page.name)
-    for chapter in CHAPTERS:
-        if not (book / f"{chapter}.ipynb").exists():
-            raise ReportError(
-                f"{folder.name}/book holds no {chapter}.ipynb; run all chapters once before building its site."
-            )
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     record = folder.record("run")
     shapes = record is not None and record["parameters"]["dataset"] == "shapes"
@@ -197,12 +197,13 @@ def build_run_site(folder: RunFolder) -> Path:
 
 def build(book: Path, out: Path, config: Path, toc: Path) -> None:
     """Build a book into `out/_build/html` with warnings as errors; raises `ReportError` when that fails."""
-    script = Path(sys.executable).with_name("jupyter-book")  # it cannot be run by `python -m`
-    if not script.is_file():
+    folder = Path(sys.executable).parent
+    script = shutil.which("jupyter-book", path=str(folder))  # it cannot be run by `python -m`
+    if script is None:
         raise ReportError(
-            f"{script} is missing; install Jupyter Book with pip install -c constraints.txt -e '.[book]'."
+            f"jupyter-book is not in {folder}; install it with pip install -c constraints.txt -e '.[book]'."
         )
-    command = [str(script), "build", "--all", "-W", "-n", "--keep-going", str(book)]
+    command = [script, "build", "--all", "-W", "-n", "--keep-going", str(book)]
     command += ["--path-output", str(out), "--config", str(config), "--toc", str(toc)]
     done = subprocess.run(command, cwd=project_root(), capture_output=True, text=True)
     if done.returncode:

@@ -188,19 +188,23 @@ def settle(run_dir: str, stage: str, parameters: Mapping[str, Any], force: bool)
     if record["parameters"] == parameters:
         return folder, record
     raise ReportError(
-        f"{folder.name} holds a run of another recipe ({_difference(record['parameters'], parameters)}); "
+        f"{folder.name} holds a run of another recipe ({difference(record['parameters'], parameters)}); "
         "choose another run_dir, or add -p force True to replace it."
     )
 
 
-def _difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+def difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """The first few parameters in which two recipes differ, in words."""
     names = [n for n in {**stored, **asked} if stored.get(n) != asked.get(n)]
     shown = [f"{n} {stored.get(n)!r} there, {asked.get(n)!r} asked" for n in names[:4]]
     return "; ".join(shown) + ("; ..." if len(names) > 4 else "")
 
 
-def provenance(compute: str, data: str, seconds: float) -> dict[str, Any]:
-    """When, on what and with which versions something was computed; `seconds` of wall time."""
+def provenance(compute: str, data: str, seconds: float, commit: str | None) -> dict[str, Any]:
+    """When, on what and with which versions something was computed.
+
+    `seconds` of wall time; `commit` as `commit()` told it at the start, for a checkout may move on during a training.
+    """
     versions = {p: importlib.metadata.version(p) for p in ("torch", "torchvision", "torchcam", "numpy", "papermill")}
     return {
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -209,11 +213,11 @@ def provenance(compute: str, data: str, seconds: float) -> dict[str, Any]:
         "data": data,
         "system": f"{platform.system()} {platform.machine()}",
         "versions": {"python": platform.python_version(), **versions},
-        "commit": _commit(),
+        "commit": commit,
     }
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The checkout's commit, with "+" where files differ from it; None outside git."""
     try:
         git = ["git", "-C", str(project_root())]

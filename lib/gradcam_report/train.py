@@ -173,7 +173,8 @@ class Trainer:
     def resume(self, folder: run.RunFolder, identity: Mapping[str, Any], finished: bool = True) -> bool:
         """Continue from the folder's checkpoint if it is of this very run; True when there was one.
 
-        `finished=False` passes over the checkpoint of a training that reached its end.
+        Raises `ReportError` for the checkpoint of another recipe, so that hours of work are not overwritten; with
+        `finished=False` such a checkpoint, and that of a training that reached its end, are passed over.
         """
         path = folder / CHECKPOINT
         if not path.exists():
@@ -181,6 +182,12 @@ class Trainer:
         tensors, metadata = run.read_tensors(path)
         state = json.loads(metadata.get("state", "{}"))
         over = state.get("epoch") == self.recipe.schedule.epochs
+        if state.get("identity") != identity and finished and state.get("epoch", 0) > 0:
+            raise ReportError(
+                f"{folder.name} holds an interrupted run of another recipe "
+                f"({run.difference(state.get('identity', {}), identity)}); choose another run_dir, or give it up with "
+                "-p force True."
+            )
         if state.get("identity") != identity or (over and not finished):
             return False
         self.net.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
@@ -232,7 +239,11 @@ def peak_lr(params: Mapping[str, Any]) -> tuple[float, str]:
         if record and onset:
             tested, used = record["parameters"]["batch_size"], params["optim"].batch_size
             scaled = f", scaled from batch size {tested} to {used}" if tested != used else ""
-            return onset * used / tested, f"the divergence onset of {whose}{scaled}"
+            now = asdict(params["data"]) | asdict(params["augment"]) | asdict(params["optim"])
+            names = ("dataset", "crop_padding", "flip", "cutout", "momentum", "weight_decay", "label_smoothing")
+            others = [n for n in names if record["parameters"].get(n) != now[n] and now[n] != "auto"]
+            scaled += f", which was made with another {' and '.join(others)}" if others else ""
+            return onset * (used / tested), f"the divergence onset of {whose}{scaled}"
     raise ReportError(
         f"max_lr is 0 and {params['run'].run_dir} holds no range test that found an onset; run the chapter lr_finder "
         "first or give a rate, as in -p max_lr 0.1."
@@ -255,16 +266,18 @@ def in_run(params: dict[str, Any]) -> tuple[run.RunFolder, run.Record]:
     if record is None:
         folder.prepare()
         compute = resolve(params["device"].device, recipe.optim.precision)
-        dataset = data.load(config)
+        dataset, commit = data.load(config), run.commit()
         trainer = Trainer(dataset, recipe, compute)
         if not trainer.resume(folder, asked, finished=not params["cache"].force):
             trainer.save(folder, asked)
         trainer.fit(folder, asked)
-        record = publish_result(trainer, folder, asked, source)
+        record = publish_result(trainer, folder, asked, source, commit)
     return folder, record
 
 
-def publish_result(trainer: Trainer, folder: run.RunFolder, asked: Mapping[str, Any], lr_source: str) -> run.Record:
+def publish_result(
+    trainer: Trainer, folder: run.RunFolder, asked: Mapping[str, Any], lr_source: str, commit: str | None
+) -> run.Record:
     """Write a finished training's files; run.json comes last, so that it never speaks of files that are not there."""
     test, history = trainer.data.test, trainer.history
     logits = trainer.test_logits
@@ -295,7 +308,9 @@ def publish_result(trainer: Trainer, folder: run.RunFolder, asked: Mapping[str, 
     record = {
         "parameters": dict(asked),
         "result": {"lr_source": lr_source, "classes": list(trainer.data.classes)},
-        "provenance": run.provenance(trainer.compute.describe(), trainer.data.source, metrics["training_seconds"]),
+        "provenance": run.provenance(
+            trainer.compute.describe(), trainer.data.source, metrics["training_seconds"], commit
+        ),
     }
     run.write_json(folder / "run.json", record)
     return record
