@@ -19,7 +19,7 @@ def six_errors(folder: Path) -> None:
     wrong = np.array([2, 5, 11, 17, 23, 31])
     logits[wrong, (labels[wrong] + 1) % 10] = 4 + np.arange(6)
     run.write_arrays(folder / "predictions.npz", logits=logits, labels=labels, indices=np.arange(40))
-    made = run.provenance("a test", "shapes", 1.0)
+    made = run.provenance("a test", "shapes", 1.0, commit=None)
     result = {"classes": list(data.CLASSES["shapes"])}
     run.write_json(folder / "run.json", {"parameters": {"dataset": "shapes"}, "result": result, "provenance": made})
 

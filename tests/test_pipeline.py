@@ -136,7 +136,7 @@ def test_one_chapter_alone_needs_only_what_changes(whole: Path, copy: Path) -> N
     done = run_command(copy, "gradcam-report", "run", *options.split())
     assert done.returncode == 0, done.stderr
     shown = glued(whole / "book" / "gradcam.ipynb")
-    assert (shown["cam_images"], shown["cam_maps"]) == (3, 6)
+    assert shown["cam_maps"] == 6
 
 
 @pytest.mark.slow
