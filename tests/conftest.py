@@ -1,6 +1,7 @@
 """Fixtures that several test files share; torch is imported only by those that need it."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,3 +43,14 @@ def cifar10_folder() -> str:
     if not (Path(folder) / "cifar-10-batches-py").is_dir():
         pytest.skip("CIFAR10_ROOT holds no cifar-10-batches-py")
     return str(Path(folder).resolve())
+
+
+@pytest.fixture(scope="module")
+def few_threads() -> Iterator[None]:
+    """One thread for torch: small networks are faster with it, and sums are added in one order."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

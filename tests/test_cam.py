@@ -12,16 +12,10 @@ from gradcam_report import cam
 from gradcam_report.config import LAYERS, CamConfig, ReportError
 from gradcam_report.model import ResNet18, build
 
+pytestmark = pytest.mark.usefixtures("few_threads")
+
 CLASSES = 10
 CLOSE = {"rtol": 0, "atol": 1e-4}  # scaling a map up to 1 scales its float32 rounding errors with it
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

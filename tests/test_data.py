@@ -18,16 +18,10 @@ from torchvision.datasets import CIFAR10
 from gradcam_report import data, shapes
 from gradcam_report.config import AugmentConfig, DataConfig, ReportError
 
+pytestmark = pytest.mark.usefixtures("few_threads")
+
 PLAIN = data.Normalizer((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 STILL = AugmentConfig(crop_padding=0, flip="none", cutout=0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def coded(count: int) -> data.Split:

@@ -25,16 +25,10 @@ from gradcam_report.compute import Compute
 from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, RangeTestConfig, ReportError, parse_params
 from gradcam_report.lr_find import Curve
 
+pytestmark = pytest.mark.usefixtures("few_threads")
+
 CPU = Compute(torch.device("cpu"), "fp32")
 RULES = (lr_find.divergence_onset, lr_find.steepest, lr_find.valley, lr_find.minimum_over_ten)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

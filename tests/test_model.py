@@ -8,15 +8,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gradcam_report.model import PARAMETERS, LayerSummary, ResNet18, build, summarise
 
+pytestmark = pytest.mark.usefixtures("few_threads")
+
 ROWS = ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4", "linear"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

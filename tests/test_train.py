@@ -4,8 +4,6 @@ import csv
 import itertools
 import json
 import math
-import os
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,18 +22,11 @@ from gradcam_report.compute import Compute
 from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, ReportError, ScheduleConfig, parse_params
 from gradcam_report.errors import softmax
 
+pytestmark = pytest.mark.usefixtures("few_threads")
+
 CPU = Compute(torch.device("cpu"), "fp32")
 MEASURED = ("seconds", "images_per_second")
 IDENTITY = {"seed": 0, "max_lr": 0.1}
-REFERENCE = Path(__file__).parents[1] / "artifacts" / "reference"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -545,56 +536,3 @@ def test_in_run_trains_with_the_peak_rate_found(project: Path):
     assert record["parameters"]["max_lr"] == pytest.approx(0.0075)
     assert "scaled from batch size 64 to 16" in record["result"]["lr_source"]
     assert json.loads((folder / "metrics.json").read_text())["max_lr"] == pytest.approx(0.0075)
-
-
-# --- the published weights, by a loop that shares only the network's class with this report
-
-needs_data = pytest.mark.skipif(
-    "CIFAR10_ROOT" not in os.environ, reason="needs the real CIFAR-10 where CIFAR10_ROOT points"
-)
-
-
-def published_logits(count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(logits, labels) of the first test images, in batches, as any PyTorch user would compute them."""
-    from torchvision.datasets import CIFAR10
-    from torchvision.transforms import v2
-
-    prepare = v2.Compose(
-        [
-            v2.ToImage(),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-        ]
-    )
-    test = CIFAR10(os.environ["CIFAR10_ROOT"], train=False, transform=prepare)
-    net = model.ResNet18()
-    net.load_state_dict({k: v.float() for k, v in load_file(REFERENCE / "model.safetensors").items()})
-    net.eval()
-    loader = torch.utils.data.DataLoader(torch.utils.data.Subset(test, range(count)), batch_size=250)
-    with torch.inference_mode():
-        for images, labels in loader:
-            yield net(images).numpy(), labels.numpy()
-
-
-@pytest.mark.realdata
-@needs_data
-def test_published_weights_make_the_stored_predictions():
-    stored = np.load(REFERENCE / "predictions.npz")
-    row = {index: row for row, index in enumerate(stored["indices"])}
-    logits, labels = map(np.concatenate, zip(*published_logits(1000), strict=True))
-    shown = [i for i in range(1000) if i in row]
-    rows = [row[i] for i in shown]
-    assert len(shown) > 0
-    np.testing.assert_array_equal(stored["labels"][rows], labels[shown])
-    np.testing.assert_allclose(stored["logits"][rows], logits[shown], atol=1e-2)
-    np.testing.assert_array_equal(stored["logits"][rows].argmax(1), logits[shown].argmax(1))
-
-
-@pytest.mark.realdata
-@pytest.mark.slow
-@needs_data
-def test_published_weights_reach_the_recorded_accuracy():
-    recorded = json.loads((REFERENCE / "metrics.json").read_text())
-    assert recorded["test_images"] == 10_000
-    right = sum(accuracy_score(y, x.argmax(1), normalize=False) for x, y in published_logits(10_000))
-    assert 100 * right / 10_000 == pytest.approx(100 * recorded["test_accuracy"], abs=0.01)
