@@ -247,7 +247,7 @@ def test_the_error_page_shows_what_scikit_learn_makes_of_the_predictions(predict
     shown = glued("error_analysis")
     assert shown["n_errors"] == f"{len(labels) - right:,}" and shown["n_images_tested"] == f"{len(labels):,}"
     assert shown["accuracy_percent"] == pytest.approx(100 * right / len(labels))
-    assert shown["macro_f1"] == pytest.approx(f1_score(labels, answers, average="macro"))
+    assert shown["macro_f1"] == pytest.approx(100 * f1_score(labels, answers, average="macro"))
     assert shown["n_errors"] == glued("training")["errors"]
 
 

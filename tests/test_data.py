@@ -190,7 +190,8 @@ def origins(image: np.ndarray, original: np.ndarray, pad: int) -> list[tuple[int
 
 
 @settings(max_examples=10)
-@given(pad=st.integers(0, 16), flip=st.sampled_from(["alternating", "random", "none"]), epoch=st.integers(0, 99))
+# Up to 15: at 16 a crop can be symmetric about the border, so that it has two origins.
+@given(pad=st.integers(0, 15), flip=st.sampled_from(["alternating", "random", "none"]), epoch=st.integers(0, 99))
 def test_every_image_is_one_crop_of_its_reflected_original(pad: int, flip: str, epoch: int) -> None:
     train = coded(6)
     images, labels = augmented(train, AugmentConfig(crop_padding=pad, flip=flip, cutout=0), seed=1, epoch=epoch)

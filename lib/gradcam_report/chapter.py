@@ -54,14 +54,17 @@ def notice(dataset: str) -> None:
         )
 
 
-def told(folder: RunFolder, record: Record) -> None:
-    """Say on the page when, on what and how long a result was computed, and where it is stored."""
+def told(folder: RunFolder, record: Record, what: str = "Computed") -> None:
+    """Say on the page when, on what and how long a result was computed, and where it is stored.
+
+    `what` begins the sentence: "Network trained" on a page that only uses a training.
+    """
     made = record["provenance"]
     when = made["finished"].replace("T", " ").replace("+00:00", " UTC")
     versions = made["versions"]
     display(
         Markdown(
-            f"*Computed {when} in {duration(made['seconds'])} on {made['compute']} (PyTorch {versions['torch']}, "
+            f"*{what} {when} in {duration(made['seconds'])} on {made['compute']} (PyTorch {versions['torch']}, "
             f"Python {versions['python']}) from {made['data']}; stored in `{folder.name}`.*"
         )
     )

@@ -123,7 +123,7 @@ def load(config: DataConfig) -> Dataset:
             read_cifar10(root, train=True), config.train_size, config.val_size, config.seed, "train_size"
         )
         test, _ = split(read_cifar10(root, train=False), config.test_size, 0, config.seed, "test_size")
-        source = "CIFAR-10 (Krizhevsky 2009, every file's MD5 as published)"
+        source = "CIFAR-10 (Krizhevsky 2009), every file's MD5 as published"
     return Dataset(name, CLASSES[name], NORMALIZERS[name], train, val, test, source)
 
 

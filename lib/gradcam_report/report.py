@@ -4,6 +4,7 @@
 from its clean source: outputs and parameters of an earlier execution are stripped.
 """
 
+import difflib
 import logging
 import shutil
 import subprocess
@@ -43,7 +44,9 @@ def check_names(values: Mapping[str, Any]) -> None:
     known = {name for chapter in CHAPTERS for name in field_names(chapter)}
     for name in values:
         if name not in known:
-            raise ReportError(f"No chapter has a parameter {name!r}; the parameters are {', '.join(sorted(known))}.")
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"the parameters are {', '.join(sorted(known))}."
+            raise ReportError(f"No chapter has a parameter {name!r}; {hint}")
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
