@@ -140,3 +140,16 @@ def _colour_bins(images: np.ndarray) -> np.ndarray:
     """(N, 1024) bin of each pixel, 8 levels per channel."""
     red, green, blue = (images // 32).astype(np.int64).reshape(len(images), 3, -1).transpose(1, 0, 2)
     return 64 * red + 8 * green + blue
+
+
+@pytest.mark.slow
+def test_a_longer_training_of_a_narrow_network_gets_nearly_all_of_them_right(tmp_path):
+    from gradcam_report import data, run, train
+    from gradcam_report.compute import resolve
+    from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, ScheduleConfig
+
+    dataset = data.load(DataConfig(dataset="shapes"))
+    recipe = train.Recipe(AugmentConfig(), OptimConfig(batch_size=64), ScheduleConfig(epochs=8, max_lr=0.05), seed=0)
+    trainer = train.Trainer(dataset, recipe, resolve("cpu", "auto"), width=16)
+    trainer.fit(run.RunFolder(tmp_path), {}, progress=False)
+    assert trainer.history["test_accuracy"][-1] > 0.95
