@@ -17,6 +17,7 @@ def test_result_table_holds_the_recorded_numbers():
     assert row["epochs"] == str(metrics["epochs"])
     assert f"{metrics['parameters']:,}" in row["parameters"]
     assert f"{metrics['images_per_second']:.0f} images a second" in row["training"]
+    assert f"{metrics['training_seconds'] / 60:.1f} min" in row["training"]
 
 
 def test_files_and_make_targets_exist():

@@ -369,6 +369,20 @@ def test_a_publication_that_was_killed_between_two_renames_is_mended(
     assert state(published) == before
 
 
+def test_a_publication_that_was_killed_while_chapters_ran_is_mended(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = state(published)
+    reference = published / PUBLISHED
+    reference.rename(published / "artifacts" / "reference.old")
+    finished(reference)  # the new run was in place already, its chapters were not
+    monkeypatch.setattr(report, "execute", Executed(fails="data"))
+    finished(published / "runs" / "full")
+    with pytest.raises(ReportError):
+        publish.publish("runs/full")
+    assert state(published) == before
+
+
 def test_the_published_run_can_be_published_again(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in RESULTS:
         (published / PUBLISHED / name).unlink()

@@ -381,23 +381,25 @@ def test_in_run_shows_what_is_stored(project: Path, monkeypatch: pytest.MonkeyPa
     assert json.loads((folder / "metrics.json").read_text())["epochs"] == 1
 
 
-def test_in_run_resumes_after_a_kill(project: Path, monkeypatch: pytest.MonkeyPatch):
-    straight, _ = train.in_run(asked(run_dir="runs/straight"))
+def killed_after(epoch: int, monkeypatch: pytest.MonkeyPatch, **more: object) -> None:
+    """A training that is interrupted right after the checkpoint of `epoch`."""
     real = train.Trainer.save
 
-    def killed_after(epoch: int) -> None:
-        def save(self: train.Trainer, *args: object) -> None:
-            real(self, *args)
-            if self.epoch == epoch:
-                raise KeyboardInterrupt
+    def save(self: train.Trainer, *args: object) -> None:
+        real(self, *args)
+        if self.epoch == epoch:
+            raise KeyboardInterrupt
 
-        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            patched.setattr(train.Trainer, "save", save)
-            train.in_run(asked())
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(train.Trainer, "save", save)
+        train.in_run(asked(**more))
+
+
+def test_in_run_resumes_after_a_kill(project: Path, monkeypatch: pytest.MonkeyPatch):
+    straight, _ = train.in_run(asked(run_dir="runs/straight"))
+    for epoch in (1, 2):  # after the second all is trained, nothing is published
+        killed_after(epoch, monkeypatch)
         assert not (project / "runs/try/run.json").exists()
-
-    killed_after(1)
-    killed_after(2)  # all is trained, nothing is published
     monkeypatch.setattr(train.Trainer, "train_epoch", never)
     folder, _ = train.in_run(asked())
     weights, expected = (load_file(f / "model.safetensors") for f in (folder, straight))
@@ -408,33 +410,16 @@ def test_in_run_resumes_after_a_kill(project: Path, monkeypatch: pytest.MonkeyPa
 
 def test_in_run_with_force_resumes_what_was_interrupted(project: Path, monkeypatch: pytest.MonkeyPatch):
     train.in_run(asked())
+    killed_after(1, monkeypatch, force=True)
     began: list[int] = []
-    real_fit, real_save = train.Trainer.fit, train.Trainer.save
-
-    def save(self: train.Trainer, *args: object) -> None:
-        real_save(self, *args)
-        if self.epoch == 1:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(train.Trainer, "save", save)
-        train.in_run(asked(force=True))
-    monkeypatch.setattr(train.Trainer, "fit", lambda self, *a: began.append(self.epoch) or real_fit(self, *a))
+    real = train.Trainer.fit
+    monkeypatch.setattr(train.Trainer, "fit", lambda self, *a: began.append(self.epoch) or real(self, *a))
     train.in_run(asked(force=True))
     assert began == [1]
 
 
 def test_an_interrupted_run_of_another_recipe_is_not_overwritten(project: Path, monkeypatch: pytest.MonkeyPatch):
-    real = train.Trainer.save
-
-    def save(self: train.Trainer, *args: object) -> None:
-        real(self, *args)
-        if self.epoch == 1:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(train.Trainer, "save", save)
-        train.in_run(asked())
+    killed_after(1, monkeypatch)
     kept = (project / "runs/try/checkpoint.safetensors").read_bytes()
     with pytest.raises(ReportError, match=r"interrupted run of another recipe.*epochs 2 there, 1 asked.*force True"):
         train.in_run(asked(epochs=1))

@@ -50,9 +50,9 @@ def publish(run_dir: str) -> None:
     staged.mkdir(parents=True)
     for name in (*RANGE_TEST_FILES, *TRAINING_FILES):
         shutil.copy(source / name, staged / name)
-    if not target.exists() and old.exists():  # an earlier publish was killed between two renames
+    if old.exists():  # an earlier publish was killed before its end: what it had set aside is the published run
+        shutil.rmtree(target, ignore_errors=True)
         old.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         target.rename(old)
     staged.rename(target)
