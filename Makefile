@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help report publish test book lint check clean
+.PHONY: help report publish bench test book lint check clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -15,9 +15,13 @@ help:  ## this list
 report: $(VENV)/.report  ## (ARGS="-p epochs=5 -p force=true" changes parameters) every chapter with params/quick.yaml into runs/quick/, then its site: minutes on two CPU cores
 	$(BIN)/gradcam-report run --params params/quick.yaml --run-dir runs/quick $(ARGS)
 
-publish: $(VENV)/.report  ## the reference run (params/full.yaml) into runs/full, then the published one: GPU minutes, CPU hours
-	$(BIN)/gradcam-report run --params params/full.yaml --run-dir runs/full --no-site
+SEEDS ?= 5
+publish: $(VENV)/.report  ## (SEEDS=1 on a CPU) the reference run (params/full.yaml) into runs/full, then the published one: GPU minutes, CPU hours
+	$(BIN)/gradcam-report run --params params/full.yaml --run-dir runs/full --no-site -p seeds=$(SEEDS)
 	$(BIN)/gradcam-report publish runs/full
+
+bench: $(VENV)/.report  ## measure training and evaluation against the usual loop into benchmarks/results.json: minutes
+	$(BIN)/python benchmarks/speed.py $(ARGS)
 
 test: lint check book  ## everything that CI runs (CIFAR10_ROOT=folder adds the tests on real data)
 

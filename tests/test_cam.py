@@ -284,3 +284,57 @@ def test_similarity_is_pearsons_correlation_and_nan_for_maps_without_a_pattern()
     torch.testing.assert_close(cam.similarity(a, b), expected, atol=1e-5, rtol=0)
     assert torch.allclose(cam.similarity(a, 0.25 * a + 0.1), torch.ones(6))
     assert cam.similarity(a, torch.zeros_like(a)).isnan().all()
+
+
+# --- the margin of a decision
+
+
+def test_margin_map_sums_to_what_decided_between_the_classes(model: ResNet18, images: Tensor, targets):
+    cells, margin = cam.margin_map(model, images, targets["predicted"], targets["true"])
+    logits = model(images).detach()
+    rows, bias = torch.arange(len(images)), model.linear.bias.detach()
+    expected = logits[rows, targets["predicted"]] - logits[rows, targets["true"]]
+    expected = expected - bias[targets["predicted"]] + bias[targets["true"]]
+    assert cells.shape == (5, 4, 4) and cells.dtype == torch.float32
+    torch.testing.assert_close(cells.sum(dim=(1, 2)), margin, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(margin, expected, rtol=1e-4, atol=1e-4)
+    assert (cells < 0).any() and (cells > 0).any()
+
+
+def test_margin_map_is_the_difference_of_two_signed_grad_cams(model: ResNet18, images: Tensor, targets):
+    """Captum's Grad-CAM without ReLU at layer4, where the gradient of a logit is its weight over the 16 cells."""
+    captum = LayerGradCam(lambda x: model(x), model.layer4)
+    signed = [
+        torch.cat([captum.attribute(image[None], target=int(c)) for image, c in zip(images, classes, strict=True)])
+        for classes in (targets["predicted"], targets["true"])
+    ]
+    cells, _ = cam.margin_map(model, images, targets["predicted"], targets["true"])
+    torch.testing.assert_close(cells, (signed[0] - signed[1])[:, 0].detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_margin_map_of_a_class_against_itself_is_zero_and_exchanging_the_classes_turns_the_sign(
+    model: ResNet18, images: Tensor, targets
+):
+    one, _ = cam.margin_map(model, images, targets["predicted"], targets["true"])
+    other, _ = cam.margin_map(model, images, targets["true"], targets["predicted"])
+    torch.testing.assert_close(one, -other)
+    assert not cam.margin_map(model, images, targets["true"], targets["true"])[0].any()
+    assert not model.layer4._forward_hooks and not model.training
+
+
+# --- one scale for two classes
+
+
+def test_maps_on_a_shared_scale_keep_their_ratio(model: ResNet18, images: Tensor, targets):
+    found = cam.explain(model, images, targets, ["layer3", "layer4"], shared=True)
+    for layer in ("layer3", "layer4"):
+        raw = {name: by_autograd(model, images, classes, layer, "gradcam") for name, classes in targets.items()}
+        highest = torch.stack([m.amax(dim=(1, 2)) for m in raw.values()]).amax(0)[:, None, None]
+        for name, expected in raw.items():
+            torch.testing.assert_close(found[name][layer], expected / highest.where(highest > 0, 1), **CLOSE)
+
+
+def test_a_shared_scale_leaves_empty_maps_empty():
+    empty, full = torch.zeros(2, 2, 2), torch.tensor([[[0.0, 4.0], [1.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    one, other = cam.rescale_together([empty, full])
+    assert not one.any() and other[0].tolist() == [[0.0, 1.0], [0.25, 0.5]] and not other[1].any()

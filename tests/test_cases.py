@@ -7,8 +7,10 @@ import nbformat
 import numpy as np
 import pytest
 
-from gradcam_report import cases, data, report, run
+from gradcam_report import calibration, cases, data, errors, report, run
 from gradcam_report.config import ReportError, parse_params
+
+TRAINED = {"train": 24, "test": 40}
 
 
 def six_errors(folder: Path) -> None:
@@ -19,9 +21,13 @@ def six_errors(folder: Path) -> None:
     wrong = np.array([2, 5, 11, 17, 23, 31])
     logits[wrong, (labels[wrong] + 1) % 10] = 4 + np.arange(6)
     run.write_arrays(folder / "predictions.npz", logits=logits, labels=labels, indices=np.arange(40))
+    random = np.random.default_rng(0)
+    features = {part: random.normal(size=(count, 8)).astype(np.float16) for part, count in TRAINED.items()}
+    run.write_arrays(folder / "features.npz", **features)
     made = run.provenance("a test", "shapes", 1.0, commit=None)
+    sizes = {"dataset": "shapes", "train_size": 24, "test_size": 40, "val_size": 0, "seed": 0}
     result = {"classes": list(data.CLASSES["shapes"])}
-    run.write_json(folder / "run.json", {"parameters": {"dataset": "shapes"}, "result": result, "provenance": made})
+    run.write_json(folder / "run.json", {"parameters": sizes, "result": result, "provenance": made})
 
 
 def test_six_errors_are_all_that_is_shown(project: Path) -> None:
@@ -32,6 +38,48 @@ def test_six_errors_are_all_that_is_shown(project: Path) -> None:
     assert (chosen.true != chosen.predicted).all() and chosen.dataset == "shapes"
     assert (chosen.probability(chosen.predicted) > chosen.probability(chosen.true)).all()
     assert chosen.names(chosen.true) == [chosen.classes[label] for label in chosen.true]
+
+
+def test_training_images_come_with_their_features_row_for_row(project: Path) -> None:
+    six_errors(project / "runs" / "six")
+    folder = run.RunFolder("runs/six")
+    record = folder.record("run")
+    assert record is not None
+    train, features = cases.training_images(folder, record, "")
+    config = parse_params("training", {"dataset": "shapes", "train_size": 24, "test_size": 40})["data"]
+    expected = data.load(config).train
+    assert np.array_equal(train.images, expected.images) and features.shape == (24, 8)
+    assert cases.test_features(folder).shape == (40, 8)
+    (folder / "features.npz").unlink()
+    with pytest.raises(ReportError, match=r"holds no features\.npz; run the chapter training"):
+        cases.test_features(folder)
+
+
+def test_a_temperature_is_fitted_on_validation_images_where_there_are_some(project: Path) -> None:
+    six_errors(project / "runs" / "six")
+    folder = run.RunFolder("runs/six")
+    predictions = cases.predictions_of(folder)
+    chances, temperatures, source = cases.calibrated(folder, predictions)
+    assert len(temperatures) == 2 and "other half" in source
+    arrays = run.read_arrays(folder / "predictions.npz")
+    val = {"val_logits": 5 * arrays["logits"][:20], "val_labels": arrays["labels"][:20]}
+    run.write_arrays(folder / "predictions.npz", **arrays, **val)
+    chances, (temperature,), source = cases.calibrated(folder, cases.predictions_of(folder))
+    assert temperature == calibration.fit_temperature(val["val_logits"], val["val_labels"])
+    np.testing.assert_allclose(chances, errors.softmax(arrays["logits"] / temperature))
+    assert source == "fitted on the validation images"
+
+
+def test_titles_and_images_of_any_rows(project: Path) -> None:
+    six_errors(project / "runs" / "six")
+    params = parse_params("error_analysis", {"run_dir": "runs/six"})
+    chosen, rows = cases.choose(params), np.array([3, 5])
+    drawn = data.draw_shapes(40, data.SHAPES_TEST_SEED).images.numpy()
+    assert np.array_equal(cases.images_at(chosen, params, rows), drawn[[3, 5]])
+    assert cases.images_at(chosen, params, rows[:0]).shape == (0, 3, 32, 32)
+    right, wrong = cases.titles(chosen.predictions, rows, chosen.classes)
+    assert right.startswith("# 3\n✓") and "✗" not in right and wrong.startswith("# 5\n✗")
+    assert chosen.titles()[0].startswith("# 31\n✗")
 
 
 @pytest.mark.parametrize(

@@ -423,7 +423,7 @@ def test_in_run_tests_what_training_does(project: Path, monkeypatch: pytest.Monk
     real = lr_find.build_optimizer
     assert real is train.build_optimizer
     monkeypatch.setattr(lr_find, "build_optimizer", lambda net, c, lr: settings.append(c) or real(net, c, lr))
-    params = asked()
+    params = asked(optimizer="sgd", start_lr=1e-4)
     test, folder, record = lr_find.in_run(params)
     assert settings == [params["optim"]]
     np.testing.assert_allclose(test.losses, plain_range_test(params)[: len(test.losses)], rtol=1e-3)

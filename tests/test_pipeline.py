@@ -55,6 +55,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(TOP / "params", top / "params")
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(TOP / name, top)
+    (top / "benchmarks").mkdir()
+    shutil.copy(TOP / "benchmarks" / "results.json", top / "benchmarks")
     (top / PUBLISHED).mkdir(parents=True)
     (top / PUBLISHED / "kept.txt").write_text("published")
     return top
@@ -95,7 +97,7 @@ def test_every_page_is_there_and_says_that_it_is_about_drawn_shapes(pages: dict[
     for name, page in pages.items():
         announcement = re.search(r"announcement__content\">([^<]*)<", page)
         assert announcement and "runs/tiny on the embedded drawn shapes, not CIFAR-10" in announcement[1], name
-    for name in ("data", "lr_finder", "training", "error_analysis", "gradcam"):
+    for name in ("data", "lr_finder", "training", "error_analysis", "gradcam", "benchmarks"):
         assert "<strong>Not CIFAR-10.</strong>" in pages[name]
 
 
@@ -103,7 +105,9 @@ def test_every_page_is_there_and_says_that_it_is_about_drawn_shapes(pages: dict[
 def test_the_front_page_shows_the_runs_numbers(whole: Path, pages: dict[str, str]) -> None:
     metrics = json.loads((whole / "metrics.json").read_text())
     shown = re.findall(r'class="pasted-text">([^<]*)<', pages["index"])
-    expected = [f"{100 * metrics[k]:.2f}" for k in ("test_accuracy", "clean_train_accuracy", "train_accuracy")]
+    expected = [f"{100 * metrics[k]:.2f}" for k in ("clean_train_accuracy", "train_accuracy")]
+    ways = ("test_accuracy", "test_accuracy_flip", "test_accuracy_crops")
+    expected += [f"{100 * metrics[k]:.2f} % (one seed)" for k in ways]
     expected += [f"{metrics['test_loss']:.4f}", f"{metrics['max_lr']:.3g}", "11,173,962", "shapes", "128", "1"]
     assert set(expected) <= set(shown)
 
@@ -198,7 +202,11 @@ SHAPES = {"dataset": "shapes", "train_size": 32, "test_size": 32, "run_dir": "ru
         ("lr_finder", {"start_lr": 1.0, "end_lr": 0.1}, "start_lr must be the smaller one."),
         ("gradcam", {"run_dir": "runs/x"}, "runs/x holds no run.json; run the chapter training with -p run_dir runs/x"),
         ("error_analysis", {"run_dir": "runs/x"}, "runs/x holds no run.json; run the chapter training"),
-        ("training", SHAPES, "runs/x holds no range test that found an onset; run the chapter lr_finder first"),
+        (
+            "training",
+            SHAPES | {"max_lr": 0},
+            "runs/x holds no range test that found an onset; run the chapter lr_finder",
+        ),
     ],
 )
 def test_bad_parameters_and_missing_results_stop_a_chapter(

@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from gradcam_report import plots
+from gradcam_report.calibration import reliability as binned
 from gradcam_report.plots import style
 from gradcam_report.plots.training import spread
 
@@ -38,6 +39,10 @@ def lr_figure(losses, smoothed=None, suggestions=None, chosen="onset"):
     return plots.lr_curve(LRS, losses, losses if smoothed is None else smoothed, suggestions or {"onset": 0.03}, chosen)
 
 
+def reliability(confidence, correct):
+    return binned(np.array(confidence), np.asarray(correct))
+
+
 def all_figures():
     """One figure from each function, drawn from read-only arrays."""
     counts = np.array([[8, 1, 1], [0, 10, 0], [2, 3, 5]])
@@ -60,6 +65,13 @@ def all_figures():
         plots.confidence_histogram(scores, flags),
         plots.error_gallery(IMAGES[:2], names, names[::-1], scores[:2], scores[1:], ids),
         plots.cam_grid(IMAGES[:2], maps, ["layer3", "layer4"], names),
+        plots.margin_maps(IMAGES[:2], LRS[:32].reshape(2, 4, 4), names, losses[:2]),
+        plots.reliability({"before": reliability([0.4, 0.9, 0.9], flags)}),
+        plots.selective(steps[1:] / 99, 1 - steps[1:] / 1000),
+        plots.plane({"pca": LRS[:12].reshape(6, 2)}, np.arange(6) % 3, np.arange(6) < 2, CLASSES),
+        plots.neighbours(IMAGES[:2], names, IMAGES[:4].reshape(2, 2, 3, 32, 32), [names, names]),
+        plots.rates({"training": {"usual": (10.0, 9.0, 11.0), "ours": (30.0, 29.0, 33.0)}}, "ours"),
+        plots.accuracy_over_time([60, 30, 90], scores, {"mark": 0.75}),
     ]
 
 
@@ -166,8 +178,8 @@ def test_lr_curve_carries_the_data_and_marks_each_rule():
     marked = {line.get_gid(): line.get_xdata()[0] for line in figure.axes[0].lines if line.get_gid()}
     assert marked == {"rule:onset": 0.03, "rule:valley": 0.0301, "rule:steepest": 0.02}
     names = {text.get_text().strip(): text for text in figure.axes[0].texts}
-    assert set(names) == {"onset 0.03 (used)", "valley 0.0301", "steepest 0.02"}
-    assert [name for name, text in names.items() if text.get_weight() == "bold"] == ["onset 0.03 (used)"]
+    assert set(names) == {"onset 0.03", "valley 0.0301", "steepest 0.02"}
+    assert [name for name, text in names.items() if text.get_weight() == "bold"] == ["onset 0.03"]
     assert "No suggestion from: minimum / 10." in figure.axes[0].get_xlabel()
 
 
@@ -307,3 +319,68 @@ def test_text_colours_are_legible_on_white():
 
     for colour in (style.BLUE, style.VERMILLION_TEXT, style.GREY):
         assert 1.05 / (luminance(colour) + 0.05) >= 4.5  # WCAG 2.2, level AA
+
+
+# Confidence, features, speed
+
+
+def test_reliability_bars_are_the_accuracies_and_the_title_has_the_error():
+    bins = reliability([0.45, 0.55, 0.95, 0.95], np.array([True, False, True, True]))
+    figure = plots.reliability({"as trained": bins})
+    (ax,) = figure.axes
+    heights = [bar.get_height() for bar in ax.containers[0]]
+    assert heights == [100.0, 0.0, 100.0]
+    assert ax.get_title(loc="left") == f"as trained: error {100 * bins.error:.1f} %"
+
+
+def test_selective_curve_carries_its_values():
+    coverage = np.arange(1, 101) / 100
+    figure = plots.selective(coverage, 1 - coverage / 10, marks=(0.5, 1.0))
+    assert {"95.00 %", "90.00 %"} <= set(texts(figure))
+    assert np.allclose(figure.axes[0].lines[0].get_xydata()[-1], (100, 90))
+
+
+def test_plane_names_each_class_there_is_and_rings_the_errors():
+    points = RNG.normal(size=(6, 2))
+    wrong = np.array([True, False, True, False, False, False])
+    figure = plots.plane({"one": points, "two": -points}, np.array([0, 0, 1, 1, 0, 1]), wrong, CLASSES)
+    assert texts(figure).count("bird") == 0 and texts(figure).count("airplane") == 2
+    rings = figure.axes[0].collections[-1]
+    assert np.allclose(rings.get_offsets(), points[wrong]) and len(rings.get_facecolors()) == 0
+
+
+def test_neighbours_stand_beside_their_image_each_with_its_own_name():
+    near = IMAGES[:6].reshape(2, 3, 3, 32, 32)
+    figure = plots.neighbours(IMAGES[:2], ["# 5", "# 7"], near, [["a", "b", "c"], ["d", "e", "f"]])
+    assert [ax.get_title() for ax in figure.axes] == ["", "a", "b", "c", "", "d", "e", "f"]
+    assert [figure.axes[i].get_ylabel() for i in (0, 4)] == ["# 5", "# 7"]
+    assert np.array_equal(figure.axes[6].images[0].get_array(), near[1, 1].transpose(1, 2, 0))
+
+
+def test_rates_are_bars_from_zero_with_their_numbers():
+    figure = plots.rates({"training": {"usual": (40.0, 38.0, 41.0), "ours": (1234.0, 1200.0, 1300.0)}}, "ours")
+    (ax,) = figure.axes
+    assert [bar.get_width() for bar in ax.containers[-1] if hasattr(bar, "get_width")] == [40.0, 1234.0]
+    assert {"40", "1,234"} <= set(texts(figure)) and ax.get_xlim()[0] == 0
+
+
+def test_accuracy_is_drawn_against_the_time_spent_so_far():
+    figure = plots.accuracy_over_time([60, 30, 90], [0.5, 0.8, 0.9], {"mark": 0.94})
+    assert np.allclose(figure.axes[0].lines[0].get_xydata(), [[1, 50], [1.5, 80], [3, 90]])
+    assert "mark 94.00 %" in texts(figure)
+
+
+def test_margin_maps_share_one_symmetric_scale_and_carry_their_sums():
+    cells = np.array([[[1.0, -2.0], [0.0, 0.5]], [[3.0, 0.0], [0.0, 0.0]]])
+    figure = plots.margin_maps(IMAGES[:2], cells, ["# 5", "# 7"], [-0.5, 3.0], columns=2)
+    drawn = [image for ax in figure.axes for image in ax.images if image.get_array().shape == (2, 2)]
+    assert [image.get_clim() for image in drawn] == [(-3.0, 3.0)] * 2
+    assert all(np.array_equal(image.get_array(), heat) for image, heat in zip(drawn, cells, strict=True))
+    assert {"sum \u22120.50", "sum +3.00", "# 5", "# 7"} <= set(texts(figure))
+
+
+def test_the_colour_bar_says_what_shares_a_scale():
+    maps = cam_maps(("layer4",))
+    for shared, words in ((True, "each pair of maps"), (False, "each map")):
+        figure = plots.cam_grid(IMAGES[:2], maps, ["layer4"], ["a", "b"], shared=shared)
+        assert any(f"{words} scaled to 0-1" in text for text in texts(figure))

@@ -13,6 +13,8 @@ def test_result_table_holds_the_recorded_numbers():
     metrics = json.loads(METRICS.read_text())
     row = {cells[0]: cells[-1] for line in README.splitlines() if (cells := [c.strip() for c in line.split("|")[1:-1]])}
     assert f"{100 * metrics['test_accuracy']:.2f} %" in row["test accuracy"]
+    ways = [f"{100 * metrics[f'test_accuracy_{way}']:.2f} %" for way in ("flip", "crops")]
+    assert row["averaged with the mirror image / over moved copies too"] == " / ".join(ways)
     assert f"{metrics['test_loss']:.4f}" in row["test cross-entropy"]
     assert row["epochs"] == str(metrics["epochs"])
     assert f"{metrics['parameters']:,}" in row["parameters"]
@@ -21,7 +23,7 @@ def test_result_table_holds_the_recorded_numbers():
 
 
 def test_files_and_make_targets_exist():
-    for path in re.findall(r"(?:book|params|lib|artifacts|tests)/[\w./-]+\.(?:ipynb|yaml|png)", README):
+    for path in re.findall(r"(?:book|params|lib|artifacts|tests|benchmarks)/[\w./-]+\.(?:ipynb|yaml|png)", README):
         assert (TOP / path).is_file(), path
     targets = re.findall(r"^([a-z]+):", (TOP / "Makefile").read_text(), flags=re.M)
     for target in re.findall(r"(?:^|`|# )make ([a-z]+)(?=`|\s)", README, flags=re.M):

@@ -186,8 +186,8 @@ def test_run_all_hands_each_chapter_its_parameters_and_tells_the_time_left(
     for name, given in executed.calls.items():
         assert given == report.parameters_for(name, values | {"run_dir": "runs/x"})
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 * len(CHAPTERS) and lines[0] == "[1/6] data ..."
-    assert lines[-1] == "[6/6] gradcam took 1 s; about 0 s left"
+    assert len(lines) == 2 * len(CHAPTERS) and lines[0] == f"[1/{len(CHAPTERS)}] data ..."
+    assert lines[-1] == f"[{len(CHAPTERS)}/{len(CHAPTERS)}] {list(CHAPTERS)[-1]} took 1 s; about 0 s left"
     assert sorted(p.name for p in (chapters / "runs/x/book").iterdir()) == sorted(f"{c}.ipynb" for c in CHAPTERS)
 
 
@@ -277,10 +277,8 @@ def test_a_training_of_more_images_is_expected_to_take_longer() -> None:
 def finished(folder: Path, **other: Any) -> None:
     """The files of a finished run of the defaults; `other` are parameters that differ."""
     for stage, chapter in (("lr_find", "lr_finder"), ("run", "training")):
-        machine = {"run_dir", "data_root", "device", "force"}
+        machine = {"run_dir", "data_root", "device", "force", "seeds"}
         made = {k: v for k, v in report.parameters_for(chapter, {}).items() if k not in machine}
-        if stage == "run":
-            made["max_lr"] = 0.037
         made |= {k: v for k, v in other.items() if k in made}
         result = {"suggestions": {"divergence onset": 0.037}}
         run.write_json(folder / f"{stage}.json", {"parameters": made, "result": result, "provenance": {}})
@@ -316,6 +314,21 @@ def test_publishing_replaces_the_run_and_every_chapter(published: Path, monkeypa
         assert "executed" in (published / "book" / f"{name}.ipynb").read_text()
         assert executed.calls[name] == report.parameters_for(name, {})
     assert [p.name for p in (published / "runs").iterdir()] == ["full"]
+
+
+def test_publishing_takes_what_was_measured_of_other_seeds_but_not_their_weights(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "execute", Executed())
+    full, kept = published / "runs" / "full", ("run.json", "history.csv", "metrics.json")
+    for folder in (full, full / "seed-1"):
+        finished(folder)
+    (full / "seed-2").mkdir()  # a seed that is still being trained
+    (full / "seed-2" / "checkpoint.safetensors").write_bytes(b"half-way")
+    publish.publish("runs/full")
+    target = published / PUBLISHED
+    assert contents(target / "seed-1") == {name: (full / "seed-1" / name).read_bytes() for name in kept}
+    assert not (target / "seed-2").exists()
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["over another", "for the first time"])

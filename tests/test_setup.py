@@ -131,7 +131,7 @@ def test_parameter_files_name_parameters_that_some_chapter_has(name):
 
 def test_full_parameters_are_the_defaults_all_of_them():
     values = load("params/full.yaml")
-    of_the_machine = {"run_dir", "data_root", "device", "force"}
+    of_the_machine = {"run_dir", "data_root", "human_root", "device", "force"}
     for chapter in CHAPTERS:
         defaults = parse_params(chapter, {})
         for field, concern in field_names(chapter).items():

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchcam.methods import GradCAM, LayerCAM, XGradCAM
 
 from .config import ReportError
+from .model import ResNet18
 
 Extractor = GradCAM | LayerCAM | XGradCAM
 
@@ -31,6 +32,7 @@ def explain(
     layers: Sequence[str],
     method: str = "gradcam",
     batch_size: int = 64,
+    shared: bool = False,
 ) -> dict[str, dict[str, Tensor]]:
     """Maps of the evidence for each target class at each layer: `explain(...)["predicted"]["layer4"]`.
 
@@ -40,9 +42,11 @@ def explain(
     - `layers`: names of modules whose output is (N, channels, h, w), such as "layer4" or "layer4.1.conv2".
     - `method`: a key of `METHODS`.
     - `batch_size`: images per forward pass; each pass serves all layers and all targets.
+    - `shared`: scale the targets' maps of one image and layer together, by `rescale_together`, so that they compare.
 
     Returns float32 (N, h, w) at the layer's own size, on the device of `images`, scaled by `rescale` to 0-1 for each
-    image alone: 1 is that image's strongest evidence, so values do not compare between images, targets or layers.
+    image alone: 1 is that image's strongest evidence, so values do not compare between images or layers, nor, unless
+    `shared`, between targets.
     Raises `ReportError` for an unknown layer or method and for logits that are not finite, `ValueError` for tensors of
     another kind or shape.
     """
@@ -61,8 +65,14 @@ def explain(
                 # retain_graph: all but the last target leave the graph of this forward pass to the next one.
                 found = extractor(classes[batch].tolist(), logits, normalized=False, retain_graph=left > 0)
                 for layer, cam in zip(layers, found, strict=True):
-                    maps[name][layer].append(rescale(cam).to(images.device))
-    return {name: {layer: torch.cat(parts) for layer, parts in by_layer.items()} for name, by_layer in maps.items()}
+                    maps[name][layer].append(cam.to(images.device))
+    whole = {name: {layer: torch.cat(parts) for layer, parts in by_layer.items()} for name, by_layer in maps.items()}
+    for layer in layers:
+        found = [by_layer[layer] for by_layer in whole.values()]
+        scaled = rescale_together(found) if shared else [rescale(cams) for cams in found]
+        for by_layer, cams in zip(whole.values(), scaled, strict=True):
+            by_layer[layer] = cams
+    return whole
 
 
 def rescale(maps: Tensor) -> Tensor:
@@ -74,6 +84,40 @@ def rescale(maps: Tensor) -> Tensor:
     low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
     flat = high == low
     return torch.where(flat, (maps > 0).to(maps.dtype), (maps - low) / torch.where(flat, 1, high - low))
+
+
+def rescale_together(maps: Sequence[Tensor]) -> list[Tensor]:
+    """Non-negative maps of the same N images, each float (N, h, w), divided by the largest value of the image's maps.
+
+    1 is the strongest evidence for any of the classes, and 0 none; an image whose maps are all empty keeps zeros.
+    """
+    highest = torch.stack([m.amax(dim=(1, 2)) for m in maps]).amax(0)[:, None, None]
+    return [m / highest.where(highest > 0, 1) for m in maps]
+
+
+@torch.no_grad()
+def margin_map(model: ResNet18, images: Tensor, predicted: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
+    """Which cells of layer4 made one class win over another: (map float32 (N, h, w), margin float32 (N,)).
+
+    A cell's value is its signed contribution to `margin`, logit(predicted) - logit(true) without the two biases: the
+    last layers are a mean over the cells and a linear map, so the values of a map sum to the margin, exactly but for
+    rounding. With w the linear layer's rows and A the activations, the map is (w_predicted - w_true) . A / (h w).
+    `images` are normalised float (N, 3, H, W), the classes int64 (N,).
+    """
+    kept: list[Tensor] = []
+    hook = model.layer4.register_forward_hook(lambda module, inputs, output: kept.append(output))
+    try:
+        with explaining(model), torch.no_grad():
+            device = next(model.parameters()).device
+            logits = model(images.to(device, torch.float32))
+    finally:
+        hook.remove()
+    weight, bias = model.linear.weight, model.linear.bias
+    predicted, true = predicted.to(device), true.to(device)
+    cells = torch.einsum("nk,nkhw->nhw", weight[predicted] - weight[true], kept[0]) / kept[0][0, 0].numel()
+    rows = torch.arange(len(images), device=device)
+    margin = logits[rows, predicted] - logits[rows, true] - (bias[predicted] - bias[true])
+    return cells.to(images.device), margin.to(images.device)
 
 
 def is_empty(maps: Tensor) -> Tensor:

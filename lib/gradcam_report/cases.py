@@ -1,12 +1,12 @@
 """The images that the error chapters show: which ones, what they are, and what the model made of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from . import data, errors, run
+from . import calibration, config, data, errors, plots, run
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ class Cases:
         """Predicted classes, int64 (N,)."""
         return self.predictions.predicted[self.rows]
 
+    def titles(self) -> list[str]:
+        """For each image its number, its predicted and its true class with probabilities, see `plots.error_title`."""
+        return titles(self.predictions, self.rows, self.classes)
+
     def names(self, classes: np.ndarray) -> list[str]:
         """Class names of int64 (N,)."""
         return [self.classes[c] for c in classes]
@@ -57,6 +61,57 @@ def predictions_of(folder: run.RunFolder) -> errors.Predictions:
     if missing:
         raise run.unreadable(path, f"{' and '.join(missing)} missing")
     return errors.Predictions(arrays["logits"], arrays["labels"], arrays["indices"])
+
+
+def titles(predictions: errors.Predictions, rows: np.ndarray, classes: Sequence[str]) -> list[str]:
+    """What `plots.error_title` says of each of the `rows`, int64 (N,)."""
+    words = zip(
+        predictions.indices[rows],
+        (classes[c] for c in predictions.predicted[rows]),
+        predictions.confidence[rows],
+        (classes[c] for c in predictions.labels[rows]),
+        predictions.probabilities[rows, predictions.labels[rows]],
+        strict=True,
+    )
+    return [plots.error_title(*row) for row in words]
+
+
+def images_at(cases: Cases, params: Mapping[str, Any], rows: np.ndarray) -> np.ndarray:
+    """The test images uint8 (N, 3, 32, 32) of other rows of the predictions, int64 (N,)."""
+    indices = cases.predictions.indices[rows]
+    if not len(indices):
+        return np.empty((0, 3, 32, 32), np.uint8)
+    return data.test_images(cases.dataset, params["images"].data_root, indices).numpy()
+
+
+def calibrated(folder: run.RunFolder, predictions: errors.Predictions) -> tuple[np.ndarray, list[float], str]:
+    """(probabilities float64 (N, C) with a temperature, the temperatures, in words what they were fitted on).
+
+    Fitted on the validation images where the run held some out; else each half of the test images gets the temperature
+    of the other half, for the network has seen every training image.
+    """
+    arrays = run.read_arrays(folder.need("predictions.npz", "training"))
+    if "val_logits" in arrays:
+        temperature = calibration.fit_temperature(arrays["val_logits"], arrays["val_labels"])
+        return errors.softmax(predictions.logits / temperature), [temperature], "fitted on the validation images"
+    probabilities, temperatures = calibration.cross_fitted(predictions.logits, predictions.labels)
+    return probabilities, temperatures, "for each half of the test images fitted on the other half"
+
+
+def test_features(folder: run.RunFolder) -> np.ndarray:
+    """Reduced features of the test images, float16 (N, D), row for row with the predictions."""
+    return run.read_arrays(folder.need("features.npz", "training"))["test"]
+
+
+def training_images(folder: run.RunFolder, record: run.Record, data_root: str) -> tuple[data.Split, np.ndarray]:
+    """The images that a run was trained on, and their features float16 (N, D), row for row.
+
+    Raises `ReportError` when the run holds no features or the data set cannot be had.
+    """
+    made = record["parameters"]
+    fields = ("dataset", "train_size", "test_size", "val_size", "seed")
+    train = data.load(config.DataConfig(data_root=data_root, **{name: made[name] for name in fields})).train
+    return train, run.read_arrays(folder.need("features.npz", "training"))["train"]
 
 
 def choose(params: Mapping[str, Any]) -> Cases:

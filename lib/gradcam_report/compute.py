@@ -22,6 +22,11 @@ class Compute:
     device: torch.device
     precision: str
 
+    @property
+    def compiles(self) -> bool:
+        """Whether the training step is compiled: on two CPU cores that gained nothing and took a minute."""
+        return self.device.type == "cuda"
+
     def place(self, net: Net) -> Net:
         """Move a network to the device, its weights in channels_last: the layout in which convolutions are fastest."""
         return net.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -29,6 +34,11 @@ class Compute:
     def autocast(self) -> contextlib.AbstractContextManager[None]:
         """Context of the forward pass; without effect for fp32."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def exact(self) -> contextlib.AbstractContextManager[None]:
+        """Context of evaluation: for fp32 without TF32, which cuDNN takes by default and which keeps 10 bits only."""
+        cudnn = torch.backends.cudnn
+        return cudnn.flags(enabled=cudnn.enabled, benchmark=cudnn.benchmark, allow_tf32=self.precision != "fp32")
 
     def describe(self) -> str:
         """In words, for provenance: "2 threads of Intel Xeon, bf16"."""

@@ -134,15 +134,22 @@ class AugmentConfig(Checked):
 
     crop_padding: int = option(4, low=0, high=16)
     flip: str = option("alternating", choices=("alternating", "random", "none"))
-    cutout: int = option(0, low=0, high=31)
+    cutout: int = option(8, low=0, high=31)
 
 
 @dataclass(frozen=True)
 class OptimConfig(Checked):
-    """Loss and optimizer, shared by the range test and the training so that the one speaks for the other."""
+    """Loss and optimizer, shared by the range test and the training so that the one speaks for the other.
 
-    batch_size: int = option(128, low=2, high=10_000)
+    With "muon", Muon moves the filters of the convolutions, with `muon_momentum`, and SGD everything else at
+    `sgd_lr_factor` times the rate.
+    """
+
+    optimizer: str = option("muon", choices=("muon", "sgd"))
+    batch_size: int = option(500, low=2, high=10_000)
     momentum: float = option(0.9, low=0.0, high=0.999)
+    muon_momentum: float = option(0.6, low=0.0, high=0.999)
+    sgd_lr_factor: float = option(2.0, above=0.0, high=1000.0)
     weight_decay: float = option(5e-4, low=0.0, high=1.0)
     label_smoothing: float = option(0.1, low=0.0, high=0.9)
     precision: str = option("auto", choices=("auto", "fp32", "bf16"))
@@ -152,11 +159,11 @@ class OptimConfig(Checked):
 class RangeTestConfig(Checked):
     """The learning-rate range test: rates per step, `smoothing` the decay of the moving average of the loss."""
 
-    start_lr: float = option(1e-4, above=0.0, high=100.0)
-    end_lr: float = option(10.0, above=0.0, high=1000.0)
-    iterations: int = option(400, low=10, high=100_000)
+    start_lr: float = option(1e-3, above=0.0, high=100.0)
+    end_lr: float = option(1.0, above=0.0, high=1000.0)
+    iterations: int = option(100, low=10, high=100_000)
     smoothing: float = option(0.9, low=0.0, high=0.999)
-    stop_factor: float = option(1.5, above=1.1, high=1e6)
+    stop_factor: float = option(1.3, above=1.1, high=1e6)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -170,9 +177,16 @@ class RangeTestConfig(Checked):
 class ScheduleConfig(Checked):
     """One-cycle: `max_lr` per step (0: the range test's divergence onset), `warmup` a fraction of all steps."""
 
-    epochs: int = option(10, low=1, high=1000)
-    max_lr: float = option(0.0, low=0.0, high=100.0)
+    epochs: int = option(20, low=1, high=1000)
+    max_lr: float = option(0.1, low=0.0, high=100.0)
     warmup: float = option(0.2, low=0.0, high=0.9)
+
+
+@dataclass(frozen=True)
+class SeedsConfig(Checked):
+    """How many seeds to train with, `seed` and those after it; the first one's network is the run's."""
+
+    seeds: int = option(1, low=1, high=100)
 
 
 @dataclass(frozen=True)
@@ -192,6 +206,13 @@ class SelectionConfig(Checked):
 
 
 @dataclass(frozen=True)
+class HumanConfig(Checked):
+    """Where the human judgements are: empty for HUMAN_LABELS_ROOT or `data/human-labels`, fetched where missing."""
+
+    human_root: str = ""
+
+
+@dataclass(frozen=True)
 class CamConfig(Checked):
     """Which layers' maps, and the method that weighs their channels."""
 
@@ -204,6 +225,19 @@ class CamConfig(Checked):
             raise ReportError(f"layers is empty; name at least one of {', '.join(LAYERS)}.")
 
 
+@dataclass(frozen=True)
+class BenchmarkConfig(Checked):
+    """Which measurements of speed to show, and what an hour of training is taken to cost.
+
+    `results` is the file that benchmarks/speed.py writes, relative to the project's top; `watts` the assumed power of
+    what trains (0: 700 for a GPU, 40 for a CPU), `grams_per_kwh` the CO2 of a kilowatt-hour of its electricity.
+    """
+
+    results: str = "benchmarks/results.json"
+    watts: float = option(0.0, low=0.0, high=1e6)
+    grams_per_kwh: float = option(450.0, low=0.0, high=2000.0)
+
+
 CONCERNS: dict[str, type] = {
     "run": RunConfig,
     "device": DeviceConfig,
@@ -214,17 +248,21 @@ CONCERNS: dict[str, type] = {
     "optim": OptimConfig,
     "range_test": RangeTestConfig,
     "schedule": ScheduleConfig,
+    "seeds": SeedsConfig,
     "selection": SelectionConfig,
+    "human": HumanConfig,
     "cam": CamConfig,
+    "benchmark": BenchmarkConfig,
 }
 _FITTING = ("run", "data", "augment", "optim")
 CHAPTERS: dict[str, tuple[str, ...]] = {
     "data": ("data", "augment"),
     "model": ("run",),
     "lr_finder": (*_FITTING, "range_test", "device", "cache"),
-    "training": (*_FITTING, "schedule", "device", "cache"),
-    "error_analysis": ("run", "images", "selection"),
+    "training": (*_FITTING, "schedule", "seeds", "device", "cache"),
+    "error_analysis": ("run", "images", "selection", "human"),
     "gradcam": ("run", "images", "selection", "cam", "device"),
+    "benchmarks": ("run", "benchmark"),
 }
 
 

@@ -5,6 +5,7 @@ normalises and denormalises. Random choices come from generators seeded by (seed
 the same batches.
 """
 
+import functools
 import http.client
 import math
 import os
@@ -32,6 +33,8 @@ class Normalizer:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
+    # Kept, for copying them anew for each batch would make the host wait for a GPU; there are two normalizers in all.
+    @functools.cache  # noqa: B019
     def _constants(self, device: torch.device) -> tuple[Tensor, Tensor]:
         shape = (1, 3, 1, 1)
         return torch.tensor(self.mean, device=device).view(shape), torch.tensor(self.std, device=device).view(shape)

@@ -115,6 +115,18 @@ def top_confusions(confusion: Ints, k: int) -> list[tuple[int, int, int]]:
     return [(true, predicted, int(counts[true, predicted])) for true, predicted in pairs if counts[true, predicted]]
 
 
+def surest_of(predictions: Predictions, true: int, predicted: int, k: int) -> Ints:
+    """Rows of at most `k` images of class `true` that were taken for `predicted`, most confident first, int64."""
+    rows = np.flatnonzero((predictions.labels == true) & (predictions.predicted == predicted))
+    return rows[np.lexsort((predictions.indices[rows], -predictions.confidence[rows]))][:k]
+
+
+def sample(predictions: Predictions, count: int, seed: int = 0) -> Ints:
+    """Rows of `count` images drawn by `seed`, right or wrong, int64, increasing."""
+    order = np.random.default_rng(seed).permutation(len(predictions.labels))
+    return np.sort(order[:count])
+
+
 def choose(predictions: Predictions, selection: str, n_images: int, indices: Sequence[int] = ()) -> Ints:
     """The rows of `predictions` to show, distinct, in the order to show them, int64 (at most `n_images`,).
 

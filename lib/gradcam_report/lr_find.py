@@ -1,12 +1,11 @@
 """The learning-rate range test (Smith 2015, https://arxiv.org/abs/1506.01186) and rules that read a rate off its curve.
 
 `range_test` trains a while with a rate that grows exponentially and puts everything back. The rules are pure
-functions of the recorded rates and losses. The one that this report uses is `divergence_onset`: Smith's upper bound,
-where the loss stops falling and turns. Suggestions are rates per step for the batch size of the test.
+functions of the recorded rates and losses. The one that a training takes when no rate is given is `divergence_onset`:
+Smith's upper bound, where the loss stops falling and turns. Suggestions are rates per step for the batch size of the
+test.
 """
 
-import contextlib
-import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from tqdm import tqdm
 from . import data, model, run
 from .compute import Compute, resolve
 from .config import RangeTestConfig, ReportError
-from .optim import Step, build_optimizer, set_lr
+from .optim import Step, build_optimizer, restored, set_lr
 
 Curve = np.ndarray
 ONSET_FACTOR = 1.1  # the smoothed loss counts as turned when it exceeds its minimum by a tenth
@@ -34,25 +33,6 @@ class RangeTest:
     lrs: Curve
     losses: Curve
     ended: str
-
-
-@contextlib.contextmanager
-def restored(net: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Put back weights, BatchNorm statistics, optimizer state, gradients, mode and torch's RNG, whatever happens."""
-    weights, state = copy.deepcopy(net.state_dict()), copy.deepcopy(optimizer.state_dict())
-    modes = [(m, m.training) for m in net.modules()]
-    grads = [(p, None if p.grad is None else p.grad.clone()) for p in net.parameters()]
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
-        try:
-            yield
-        finally:
-            net.load_state_dict(weights)
-            optimizer.load_state_dict(state)
-            for module, training in modes:
-                module.training = training
-            for parameter, grad in grads:
-                parameter.grad = grad
 
 
 def range_test(
@@ -238,4 +218,6 @@ def _measure(dataset: data.Dataset, concerns: dict[str, Any], compute: Compute) 
             yield from data.batches(dataset.train, batch_size, concerns["augment"], dataset.normalizer, seed, epoch)
             epoch += 1
 
+    if compute.compiles:
+        step.warm_up(*next(endless()))
     return range_test(net, optimizer, lambda x, y: step(x, y)[0], endless(), concerns["range_test"])

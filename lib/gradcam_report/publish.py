@@ -7,7 +7,8 @@ from .config import CHAPTERS, PUBLISHED, ReportError, project_root
 from .run import RunFolder
 
 RANGE_TEST_FILES = ("lr_find.json", "lr_find.csv")
-TRAINING_FILES = ("run.json", "history.csv", "metrics.json", "predictions.npz", "model.safetensors")
+TRAINING_FILES = ("run.json", "history.csv", "metrics.json", "predictions.npz", "features.npz", "model.safetensors")
+SEED_FILES = ("run.json", "history.csv", "metrics.json")  # of the seeds beside the run's own
 
 
 def require_defaults(source: RunFolder) -> None:
@@ -50,6 +51,11 @@ def publish(run_dir: str) -> None:
     staged.mkdir(parents=True)
     for name in (*RANGE_TEST_FILES, *TRAINING_FILES):
         shutil.copy(source / name, staged / name)
+    for seed in sorted(source.path.glob("seed-*")):
+        if RunFolder(seed).record("run"):
+            (staged / seed.name).mkdir()
+            for name in SEED_FILES:
+                shutil.copy(seed / name, staged / seed.name / name)
     if old.exists():  # an earlier publish was killed before its end: what it had set aside is the published run
         shutil.rmtree(target, ignore_errors=True)
         old.rename(target)

@@ -121,7 +121,7 @@ def expected_images(chapter: str, parameters: Mapping[str, Any]) -> float:
         return 0.7 * parameters["iterations"] * parameters["batch_size"] + 500
     if chapter == "training":
         tested = (parameters["test_size"] or 10_000) + min(train, 5_000)
-        return parameters["epochs"] * (train + tested / 3) + tested + 500
+        return parameters["seeds"] * (parameters["epochs"] * (train + tested / 3) + 3 * tested + 500)
     return 700.0
 
 

@@ -9,19 +9,18 @@ batches. The last epoch is judged on the weights as they are published, rounded 
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import data, model, run
+from . import data, model, outcome, run
 from .compute import Compute, resolve
 from .config import PUBLISHED, AugmentConfig, OptimConfig, ReportError, ScheduleConfig
+from .evaluate import predict, score
 from .optim import Step, build_optimizer, set_lr
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -54,31 +53,6 @@ def one_cycle(step: int, total: int, max_lr: float, warmup: float) -> float:
     return max_lr * (total - step) / (total - rising)
 
 
-@torch.no_grad()
-def predict(
-    net: nn.Module, split: data.Split, normalizer: data.Normalizer, compute: Compute, batch: int = 500
-) -> Tensor:
-    """Logits, float32 (N, classes), of a split in eval mode; the mode is put back."""
-    training = net.training
-    net.eval()
-    try:
-        logits = []
-        for images in split.images.split(batch):
-            with compute.autocast():
-                out = net(normalizer(images).contiguous(memory_format=torch.channels_last))
-            logits.append(out.float())
-        return torch.cat(logits)
-    finally:
-        net.train(training)
-
-
-def score(logits: Tensor, labels: Tensor) -> tuple[float, float]:
-    """(mean cross-entropy in nats, accuracy 0-1) of logits float (N, classes) against labels int64 (N,)."""
-    logits, labels = logits.cpu(), labels.cpu()  # MPS has no float64
-    accuracy = (logits.argmax(1) == labels).double().mean()
-    return float(F.cross_entropy(logits.double(), labels)), float(accuracy)
-
-
 class Trainer:
     """A network on its way through the epochs; `history` holds a list per column of history.csv."""
 
@@ -92,6 +66,7 @@ class Trainer:
         self.history: History = {}
         self.test_logits = torch.empty(0)  # of the latest evaluation
         self.epoch = 0  # epochs completed
+        self.warm_up_seconds = 0.0
 
     def train_epoch(self, bar: tqdm) -> dict[str, float]:
         """One pass over the training images; raises `Diverged` when the loss is not finite."""
@@ -99,12 +74,10 @@ class Trainer:
         loss_sum = torch.zeros((), dtype=torch.float64 if self.compute.device.type != "mps" else torch.float32)
         loss_sum = loss_sum.to(self.compute.device)
         hits, seen, rate, started = torch.zeros_like(loss_sum), 0, 0.0, time.perf_counter()
+        # Reading a loss makes a GPU wait, so there it is read after the epoch.
+        every = self.steps if self.compute.compiles else 50
         self.net.train()
-        batches = data.batches(
-            self.data.train, self.recipe.optim.batch_size, self.recipe.augment, self.data.normalizer,
-            self.recipe.seed, self.epoch,
-        )  # fmt: skip
-        for i, (images, labels) in enumerate(batches):
+        for i, (images, labels) in enumerate(self.batches()):
             rate = one_cycle(self.epoch * self.steps + i, total, schedule.max_lr, schedule.warmup)
             set_lr(self.optimizer, rate)
             loss, correct = self.step(images, labels)
@@ -112,7 +85,7 @@ class Trainer:
             hits += correct
             seen += len(labels)
             bar.update(len(labels))
-            if i % 50 == 49 or i + 1 == self.steps:  # seldom, for reading a loss makes a GPU wait
+            if (i + 1) % every == 0 or i + 1 == self.steps:
                 self._check(float(loss_sum), rate, i)
                 bar.set_postfix(epoch=self.epoch + 1, loss=f"{float(loss_sum) / seen:.3f}", refresh=False)
         seconds = time.perf_counter() - started
@@ -123,6 +96,13 @@ class Trainer:
             "seconds": seconds,
             "images_per_second": seen / seconds,
         }
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of the epoch that is next, in their order."""
+        return data.batches(
+            self.data.train, self.recipe.optim.batch_size, self.recipe.augment, self.data.normalizer,
+            self.recipe.seed, self.epoch,
+        )  # fmt: skip
 
     def _check(self, loss: float, rate: float, step: int) -> None:
         if not math.isfinite(loss):
@@ -149,6 +129,9 @@ class Trainer:
     def fit(self, folder: run.RunFolder, identity: Mapping[str, Any], progress: bool = True) -> None:
         """Train the epochs that are left, with a checkpoint after each; the last one is judged as published."""
         epochs, images = self.recipe.schedule.epochs, len(self.data.train)
+        if self.compute.compiles and self.epoch < epochs:
+            self.net.train()
+            self.warm_up_seconds = self.step.warm_up(*next(self.batches()))
         with tqdm(total=epochs * images, initial=self.epoch * images, unit="img", disable=not progress) as bar:
             while self.epoch < epochs:
                 row = {"epoch": self.epoch + 1, **self.train_epoch(bar)}
@@ -228,7 +211,7 @@ def peak_lr(params: Mapping[str, Any]) -> tuple[float, str]:
     """(max_lr per step, where it comes from): the parameter, else the divergence onset of the run folder's range test.
 
     Where the run folder has no range test, or one that found no onset, the published one serves, and the words say so.
-    A test made with another batch size is scaled linearly (Goyal et al. 2017, https://arxiv.org/abs/1706.02677).
+    For SGD a test made with another batch size is scaled linearly (Goyal et al. 2017, https://arxiv.org/abs/1706.02677).
     Raises `ReportError` when no range test found an onset.
     """
     if params["schedule"].max_lr > 0:
@@ -236,14 +219,16 @@ def peak_lr(params: Mapping[str, Any]) -> tuple[float, str]:
     own, published = (run.RunFolder(path).record("lr_find") for path in (params["run"].run_dir, PUBLISHED))
     for record, whose in ((own, "this run's range test"), (published, "the published range test")):
         onset = record["result"].get("suggestions", {}).get("divergence onset") if record else None
-        if record and onset:
+        if record and onset and record["parameters"].get("optimizer", "sgd") == params["optim"].optimizer:
             tested, used = record["parameters"]["batch_size"], params["optim"].batch_size
-            scaled = f", scaled from batch size {tested} to {used}" if tested != used else ""
+            grows = params["optim"].optimizer == "sgd"  # Muon's rate is relative to the filters' norm
+            scaled = f", scaled from batch size {tested} to {used}" if grows and tested != used else ""
             now = asdict(params["data"]) | asdict(params["augment"]) | asdict(params["optim"])
-            names = ("dataset", "crop_padding", "flip", "cutout", "momentum", "weight_decay", "label_smoothing")
+            names = ["dataset", "crop_padding", "flip", "cutout", "momentum", "weight_decay"]
+            names += ["label_smoothing", *([] if grows else ["batch_size", "muon_momentum", "sgd_lr_factor"])]
             others = [n for n in names if record["parameters"].get(n) != now[n] and now[n] != "auto"]
             scaled += f", which was made with another {' and '.join(others)}" if others else ""
-            return onset * (used / tested), f"the divergence onset of {whose}{scaled}"
+            return onset * (used / tested if grows else 1), f"the divergence onset of {whose}{scaled}"
     raise ReportError(
         f"max_lr is 0 and {params['run'].run_dir} holds no range test that found an onset; run the chapter lr_finder "
         "first or give a rate, as in -p max_lr 0.1."
@@ -271,46 +256,5 @@ def in_run(params: dict[str, Any]) -> tuple[run.RunFolder, run.Record]:
         if not trainer.resume(folder, asked, finished=not params["cache"].force):
             trainer.save(folder, asked)
         trainer.fit(folder, asked)
-        record = publish_result(trainer, folder, asked, source, commit)
+        record = outcome.write(trainer, folder, asked, source, commit)
     return folder, record
-
-
-def publish_result(
-    trainer: Trainer, folder: run.RunFolder, asked: Mapping[str, Any], lr_source: str, commit: str | None
-) -> run.Record:
-    """Write a finished training's files; run.json comes last, so that it never speaks of files that are not there."""
-    test, history = trainer.data.test, trainer.history
-    logits = trainer.test_logits
-    if len(logits) != len(test):  # resumed after the last epoch
-        logits = predict(trainer.net, test, trainer.data.normalizer, Compute(trainer.compute.device, "fp32"))
-    labels = test.labels.cpu().numpy()
-    metrics = {k: history[k][-1] for k in history if k.endswith(("_loss", "_accuracy"))}
-    metrics |= {
-        "errors": int((logits.argmax(1).cpu().numpy() != labels).sum()),
-        "test_images": len(test),
-        "train_images": len(trainer.data.train),
-        "epochs": trainer.epoch,
-        "parameters": sum(p.numel() for p in trainer.net.parameters()),
-        "max_lr": trainer.recipe.schedule.max_lr,
-        "training_seconds": sum(history["seconds"]),
-        "images_per_second": float(np.median(history["images_per_second"])),
-    }
-    weights = {k: v.half() if v.is_floating_point() else v for k, v in trainer.net.state_dict().items()}
-    shape = {"classes": str(len(trainer.data.classes)), "width": str(trainer.net.conv1.out_channels)}
-    (folder / "run.json").unlink(missing_ok=True)  # no record must speak of files that are being replaced
-    run.write_tensors(folder / "model.safetensors", weights, shape | {"dataset": trainer.data.name})
-    run.write_arrays(
-        folder / "predictions.npz",
-        logits=logits.cpu().numpy(), labels=labels, indices=test.indices.cpu().numpy(),
-    )  # fmt: skip
-    run.write_table(folder / "history.csv", history)
-    run.write_json(folder / "metrics.json", metrics)
-    record = {
-        "parameters": dict(asked),
-        "result": {"lr_source": lr_source, "classes": list(trainer.data.classes)},
-        "provenance": run.provenance(
-            trainer.compute.describe(), trainer.data.source, metrics["training_seconds"], commit
-        ),
-    }
-    run.write_json(folder / "run.json", record)
-    return record

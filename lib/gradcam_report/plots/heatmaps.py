@@ -6,13 +6,14 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from gradcam_report.plots.images import to_hwc
-from gradcam_report.plots.style import GREY, WIDTH, ReportFigure, new_figure, styled, text_width
+from gradcam_report.plots.style import BLUE, GREY, VERMILLION, WIDTH, ReportFigure, new_figure, styled, text_width
 
+SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, "white", VERMILLION])  # against, nothing, for
 COLOURS = "plasma"  # perceptually uniform, and no shade of it is grey like the image underneath
 ALPHA = 0.75
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
@@ -85,6 +86,39 @@ def label_empty(ax: Axes, left: float, row: int) -> None:
 
 
 @styled
+def margin_maps(
+    images: ArrayLike, cells: ArrayLike, titles: Sequence[str], sums: ArrayLike, columns: int = 5
+) -> ReportFigure:
+    """Draw each image and, under it, which of its cells decided for (vermillion) and against (blue) what was answered.
+
+    Args:
+        images: uint8 (N, 3, H, W) or (N, H, W, 3), 0-255.
+        cells: float (N, h, w), signed contributions to the margin, in logits; all maps share one symmetric scale.
+        titles: N texts above the images.
+        sums: float (N,), the margins, written under the maps.
+        columns: images per row.
+    """
+    tiles, cells, sums = to_hwc(images), np.asarray(cells, np.float64), np.asarray(sums, np.float64)
+    reach = float(np.abs(cells).max(initial=1e-9))
+    rows = -(-len(tiles) // columns)
+    lines = max((title.count("\n") + 1 for title in titles), default=1)
+    figure = new_figure(rows * (2 * WIDTH / columns + 0.16 * lines + 0.35) + 0.6)
+    grid = figure.subplots(2 * rows, columns, squeeze=False)
+    for ax in grid.ravel():
+        ax.set_axis_off()
+    for number, (tile, heat, title, margin) in enumerate(zip(tiles, cells, titles, sums, strict=True)):
+        above, below = (grid[2 * (number // columns) + half, number % columns] for half in (0, 1))
+        above.imshow(tile, interpolation="nearest")
+        above.set_title(title, fontsize=8, fontweight="normal", linespacing=1.25, pad=3)
+        drawn = below.imshow(heat, cmap=SIGNED, vmin=-reach, vmax=reach, interpolation="nearest")
+        below.set_title(f"sum {margin:+.2f}".replace("-", "\u2212"), fontsize=8, fontweight="normal", pad=3)
+    if len(tiles):
+        bar = figure.colorbar(drawn, ax=grid, location="bottom", aspect=50, pad=0.02)
+        bar.set_label("what each cell adds to logit(predicted) − logit(true)")
+    return figure
+
+
+@styled
 def cam_grid(
     images: ArrayLike,
     maps: Mapping[str, Mapping[str, ArrayLike]],
@@ -93,6 +127,7 @@ def cam_grid(
     target_names: Sequence[str] = ("predicted", "true"),
     method: str = "Grad-CAM",
     smooth: bool = False,
+    shared: bool = False,
 ) -> ReportFigure:
     """Draw one row per image: the image, then its maps at each layer, for each target class in turn.
 
@@ -104,6 +139,7 @@ def cam_grid(
         target_names: which targets, in this order.
         method: the maps' name in headings.
         smooth: see `overlay`; by default a map shows its own cells, which is as finely as it was computed.
+        shared: whether the targets' maps of one image and layer have one scale, which the colour bar then says.
     """
     tiles = to_hwc(images)
     if len(row_titles) != len(tiles):
@@ -128,5 +164,6 @@ def cam_grid(
     ax.grid(visible=False)
     key = ScalarMappable(cmap=blended_colours(ALPHA))
     bar = figure.colorbar(key, ax=ax, pad=0.12 / figure.get_figheight(), location="bottom", aspect=50, panchor=False)
-    bar.set_label(f"evidence for the class: {method}, each map scaled to 0-1 by its own maximum")
+    scaled = "each pair of maps" if shared else "each map"
+    bar.set_label(f"evidence for the class: {method}, {scaled} scaled to 0-1 by its own maximum")
     return figure

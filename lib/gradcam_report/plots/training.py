@@ -50,7 +50,7 @@ def flags(ax: Axes, suggestions: Mapping[str, float], chosen: str) -> None:
     low, high = np.log(ax.get_xlim())
     for row, name in enumerate(sorted(suggestions, key=lambda rule: suggestions[rule], reverse=True)):
         lr, used = suggestions[name], name == chosen
-        text = f" {name} {lr:.3g}{' (used)' if used else ''} "
+        text = f" {name} {lr:.3g} "
         outside = (np.log(lr) - low) / (high - low) + text_width(text, 9) / (WIDTH - 0.8) > 1
         line: dict[str, Any] = {
             "color": VERMILLION if used else GREY,
@@ -86,7 +86,7 @@ def lr_curve(
         losses: float (T,), of each batch; non-finite values are left out and counted under the axis.
         smoothed: float (T,), the same loss as the rules read it.
         suggestions: rule's name -> learning rate, or None where the rule finds none.
-        chosen: the rule whose rate is used.
+        chosen: the rule to set off from the others.
     """
     if chosen not in suggestions:
         raise ValueError(f"the chosen rule {chosen!r} is not among {', '.join(suggestions)}")

@@ -1,0 +1,211 @@
+"""How fast this report trains and evaluates, against the loop that most people would write, in one run on one machine.
+
+    python benchmarks/speed.py                        # writes benchmarks/results.json
+
+The usual loop is that of the widely copied PyTorch examples for CIFAR-10 (kuangliu/pytorch-cifar): torchvision's
+dataset and transforms on PIL images in DataLoader workers, eager float32, contiguous tensors, SGD. Both train the same
+network at the same batch size. They take turns, and medians are reported, for machines are noisy. Both warm up first;
+what compiling costs is told apart.
+"""
+
+import argparse
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+from torchvision import datasets, transforms
+from tqdm import tqdm
+
+from gradcam_report import data, evaluate, model, optim, run
+from gradcam_report.compute import Compute, resolve
+from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, ReportError
+
+HERE = Path(__file__).parent
+MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # as that loop has them
+MACS = 555_422_720  # multiply-accumulates of one image's forward pass, in convolutions and the linear layer
+
+
+def wait(device: torch.device) -> None:
+    """Let a GPU finish what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def timed(device: torch.device, work: Callable[[], Any]) -> float:
+    """Seconds that `work` takes, with what it gave to a GPU."""
+    wait(device)
+    started = time.perf_counter()
+    work()
+    wait(device)
+    return time.perf_counter() - started
+
+
+class Usual:
+    """The usual loop: DataLoader with transforms, eager float32, SGD."""
+
+    def __init__(self, root: Path, batch: int, images: int, device: torch.device, workers: int) -> None:
+        steps = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+        augmented = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), *steps]
+        train = datasets.CIFAR10(str(root), train=True, transform=transforms.Compose(augmented))
+        test = datasets.CIFAR10(str(root), train=False, transform=transforms.Compose(steps))
+        options: dict[str, Any] = {"batch_size": batch, "num_workers": workers, "persistent_workers": workers > 0}
+        self.train_loader = DataLoader(train, shuffle=True, **options)
+        self.test_loader = DataLoader(Subset(test, range(images)), **options)
+        self.device, self.net = device, model.build(0).to(device)
+        self.optimizer = torch.optim.SGD(self.net.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
+        self.batches = self._endless()
+
+    def _endless(self) -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            yield from self.train_loader
+
+    def train(self, steps: int) -> None:
+        """Make `steps` steps, and read each loss as that loop does for its progress bar."""
+        self.net.train()
+        for _ in range(steps):
+            images, labels = (part.to(self.device) for part in next(self.batches))
+            self.optimizer.zero_grad()
+            loss = F.cross_entropy(self.net(images), labels)
+            loss.backward()
+            self.optimizer.step()
+            loss.item()
+
+    def test(self) -> None:
+        """Count the test images that it gets right."""
+        self.net.eval()
+        with torch.no_grad():
+            for images, labels in self.test_loader:
+                self.net(images.to(self.device)).argmax(1).eq(labels.to(self.device)).sum().item()
+
+
+class Ours:
+    """The report's own step on images that stay on the device."""
+
+    def __init__(self, dataset: data.Dataset, batch: int, compute: Compute) -> None:
+        self.data, self.compute, self.batch = dataset.to(compute.device), compute, batch
+        config = OptimConfig(batch_size=batch)
+        self.net = compute.place(model.build(0))
+        self.step = optim.Step(self.net, optim.build_optimizer(self.net, config, lr=0.01), config, compute)
+        self.batches = self._endless()
+
+    def _endless(self) -> Iterator[tuple[Tensor, Tensor]]:
+        epoch = 0
+        while True:
+            yield from data.batches(self.data.train, self.batch, AugmentConfig(), self.data.normalizer, 0, epoch)
+            epoch += 1
+
+    def train(self, steps: int) -> None:
+        """Make `steps` steps of the recipe: augmentation, Muon, label smoothing."""
+        self.net.train()
+        for _ in range(steps):
+            self.step(*next(self.batches))
+
+    def test(self, precision: str) -> None:
+        """Logits of the test images."""
+        evaluate.predict(self.net, self.data.test, self.data.normalizer, Compute(self.compute.device, precision))
+
+
+def matmul_rate(compute: Compute, size: int) -> float:
+    """FLOP/s of one square matrix product in the precision of training, the best of six: a measured peak."""
+    kind = torch.bfloat16 if compute.precision == "bf16" else torch.float32
+    a = torch.randn(size, size, device=compute.device).to(kind)
+    return 2 * size**3 / min(timed(compute.device, lambda: a @ a) for _ in range(6))
+
+
+def spread(values: list[float]) -> dict[str, Any]:
+    """Median, least and greatest, and how many there were."""
+    return {"median": statistics.median(values), "low": min(values), "high": max(values), "repeats": len(values)}
+
+
+def peak_memory(device: torch.device) -> dict[str, float]:
+    """GiB: the process's resident peak and, on a GPU, the device's."""
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    found = {"resident": resident / 2**30}
+    if device.type == "cuda":
+        found["device"] = torch.cuda.max_memory_allocated(device) / 2**30
+    return found
+
+
+def settle(usual: Usual, asked: argparse.Namespace) -> None:
+    """Use up what the usual loop's workers fetched ahead, which would otherwise come free of charge."""
+    usual.train(2 * asked.workers)  # a DataLoader's prefetch_factor is 2
+
+
+def measure(asked: argparse.Namespace) -> dict[str, Any]:
+    """All measurements, as they are stored."""
+    compute = resolve(asked.device, "auto")
+    device, root = compute.device, data.cifar10_root("")
+    dataset = data.load(DataConfig(dataset="cifar10", test_size=asked.test_images))
+    ours, usual = (
+        Ours(dataset, asked.batch, compute),
+        Usual(root, asked.batch, asked.test_images, device, asked.workers),
+    )
+    rates: dict[str, list[float]] = {
+        name: [] for name in ("train_ours", "train_usual", "test_ours", "test_ours_fp32", "test_usual")
+    }
+    ours.net.train()
+    compiling = ours.step.warm_up(*next(ours.batches)) if compute.compiles else 0.0
+    ours.train(1)
+    ours.test(compute.precision)
+    usual.train(1)
+    usual.test()  # which starts its workers
+    for _ in tqdm(range(asked.repeats), unit="round"):
+        images = asked.steps * asked.batch
+        rates["train_ours"].append(images / timed(device, lambda: ours.train(asked.steps)))
+        settle(usual, asked)
+        rates["train_usual"].append(images / timed(device, lambda: usual.train(asked.steps)))
+        for name, work in (
+            ("test_ours", lambda: ours.test(compute.precision)),
+            ("test_ours_fp32", lambda: ours.test("fp32")),
+            ("test_usual", usual.test),
+        ):
+            rates[name].append(asked.test_images / timed(device, work))
+    peak = matmul_rate(compute, 8192 if device.type == "cuda" else 2048)
+    median = {name: statistics.median(values) for name, values in rates.items()}
+    return {
+        "settings": {k: v for k, v in vars(asked).items() if k != "out"},
+        "images_per_second": {name: spread(values) for name, values in rates.items()},
+        "ratio_train": spread([a / b for a, b in zip(rates["train_ours"], rates["train_usual"], strict=True)]),
+        "ratio_test": spread([a / b for a, b in zip(rates["test_ours"], rates["test_usual"], strict=True)]),
+        "test_set_seconds": {name[5:]: 10_000 / median[name] for name in median if name.startswith("test_")},
+        "compile_seconds": compiling,
+        "peak_flops": peak,
+        "share_of_peak": median["train_ours"] * 3 * 2 * MACS / peak,
+        "memory_gib": peak_memory(device),
+    }
+
+
+def main() -> None:
+    """Measure and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--batch", type=int, default=128, help="images; 128 is the usual loop's own, 500 on a GPU")
+    parser.add_argument("--steps", type=int, default=4, help="training steps in each block; 100 on a GPU")
+    parser.add_argument("--test-images", type=int, default=1000, help="10000 on a GPU")
+    parser.add_argument("--repeats", type=int, default=3, help="how often each takes its turn")
+    parser.add_argument("--workers", type=int, default=2, help="of the usual loop's DataLoader")
+    parser.add_argument("--out", type=Path, default=HERE / "results.json")
+    asked = parser.parse_args()
+    started, commit = time.perf_counter(), run.commit()
+    found = measure(asked)
+    compute = resolve(asked.device, "auto")
+    source = "CIFAR-10 (Krizhevsky 2009)"
+    record = run.provenance(compute.describe(), source, time.perf_counter() - started, commit)
+    run.write_json(asked.out, {"speed": found, "provenance": record})
+    train, test = found["ratio_train"]["median"], found["test_set_seconds"]["ours"]
+    print(f"training {train:.2f} times the usual loop's images a second; the test set in {test:.1f} s; see {asked.out}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ReportError as error:
+        raise SystemExit(f"speed: {error}") from None

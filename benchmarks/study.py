@@ -1,0 +1,127 @@
+"""Short trainings that differ in one thing, judged on images held out of the training set; the test set is not read.
+
+    python benchmarks/study.py max_lr                    # accuracy against the peak of the learning rate
+    python benchmarks/study.py ablation --seeds 3        # the recipe with one ingredient changed at a time
+    python benchmarks/study.py ablation --train-size 0 --epochs 20 --seeds 3        # the same at full length, on a GPU
+
+Results go to benchmarks/<study>.json, a point at a time: what is there is not trained again, so an interrupted study
+goes on where it was. Points of another length or recipe need another file (--out).
+"""
+
+import argparse
+import contextlib
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from gradcam_report import data, run
+from gradcam_report.compute import Compute, resolve
+from gradcam_report.config import DataConfig, ReportError, parse_params
+from gradcam_report.evaluate import predict, score
+from gradcam_report.train import Diverged, Recipe, Trainer
+
+HERE = Path(__file__).parent
+# Each point: its name and the parameters in which it differs from the published recipe.
+STUDIES: dict[str, dict[str, dict[str, Any]]] = {
+    "max_lr": {f"{lr:g}": {"max_lr": lr} for lr in (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)},
+    "ablation": {
+        "the recipe": {},
+        "SGD instead of Muon, peak 0.2": {"optimizer": "sgd", "max_lr": 0.2},
+        "SGD instead of Muon, peak 0.1": {"optimizer": "sgd", "max_lr": 0.1},
+        "SGD instead of Muon, peak 0.05": {"optimizer": "sgd", "max_lr": 0.05},
+        "SGD's part four times as fast": {"sgd_lr_factor": 8.0},
+        "SGD's part a quarter as fast": {"sgd_lr_factor": 0.5},
+        "no cutout": {"cutout": 0},
+        "no label smoothing": {"label_smoothing": 0.0},
+        "random instead of alternating mirroring": {"flip": "random"},
+        "no mirroring": {"flip": "none"},
+        "no crop": {"crop_padding": 0},
+        "warm-up of 5 % instead of 20 %": {"warmup": 0.05},
+    },
+}
+
+
+def train_point(dataset: data.Dataset, changes: dict[str, Any], seed: int, epochs: int, device: str) -> dict[str, Any]:
+    """Train one point and judge it on the validation images, in the weights' last state and fp32.
+
+    A training whose loss does not stay finite is a result too: its scores are None.
+    """
+    params = parse_params("training", {**changes, "epochs": epochs, "seed": seed})
+    compute = resolve(device, params["optim"].precision)
+    trainer = Trainer(dataset, Recipe(params["augment"], params["optim"], params["schedule"], seed), compute)
+    if compute.compiles:
+        torch.compiler.reset()  # the code of the points before
+        trainer.net.train()
+        trainer.step.warm_up(*next(trainer.batches()))
+    found: dict[str, Any] = dict.fromkeys(("val_loss", "val_accuracy", "train_loss", "train_accuracy"))
+    started = time.perf_counter()
+    with tqdm(total=epochs * len(dataset.train), unit="img", leave=False) as bar, contextlib.suppress(Diverged):
+        for trainer.epoch in range(epochs):
+            row = trainer.train_epoch(bar)
+        val = trainer.data.val
+        logits = predict(trainer.net, val, dataset.normalizer, Compute(compute.device, "fp32"))
+        loss, accuracy = score(logits, val.labels)
+        found = {"val_loss": loss, "val_accuracy": accuracy}
+        found |= {name: row[name] for name in ("train_loss", "train_accuracy")}
+    return found | {"seconds": round(time.perf_counter() - started, 1), "compute": compute.describe()}
+
+
+def stored(path: Path, protocol: dict[str, Any]) -> dict[str, Any]:
+    """The results so far; raises `ReportError` when the file is of another length or recipe."""
+    params = parse_params("training", {})
+    recipe = asdict(params["augment"]) | asdict(params["optim"]) | asdict(params["schedule"])
+    del recipe["epochs"]  # the protocol's
+    if not path.exists():
+        return {"protocol": protocol, "recipe": recipe, "points": []}
+    results = run.read_json(path)
+    for what, now in (("protocol", protocol), ("recipe", recipe)):
+        if results.get(what) != now:
+            differs = run.difference(results.get(what, {}), now)
+            raise ReportError(f"{path} is of another {what} ({differs}); use another --out.")
+    return results
+
+
+def main() -> None:
+    """Train the points of a study that its file does not hold yet."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", choices=list(STUDIES))
+    parser.add_argument("--dataset", choices=["cifar10", "shapes"], default="cifar10")
+    parser.add_argument("--train-size", type=int, default=10_000, help="images; 0 is all but the validation images")
+    parser.add_argument("--val-size", type=int, default=5_000, help="images held out to judge by")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, help="default: benchmarks/<study>.json")
+    asked = parser.parse_args()
+    out = asked.out or HERE / f"{asked.study}.json"
+    # The split is drawn by one seed, so that all points are judged on the same images.
+    config = DataConfig(
+        dataset=asked.dataset, train_size=asked.train_size, val_size=asked.val_size, test_size=1, seed=0
+    )
+    length = {k: getattr(asked, k) for k in ("dataset", "train_size", "val_size", "epochs")}
+    results = stored(out, length)
+    dataset, commit = data.load(config), run.commit()
+    done = {(point["name"], point["seed"]) for point in results["points"]}
+    for seed in range(asked.seeds):
+        for name, changes in STUDIES[asked.study].items():
+            if (name, seed) in done:
+                continue
+            point = {"name": name, "changes": changes, "seed": seed, "commit": commit}
+            found = train_point(dataset, changes, seed, asked.epochs, asked.device)
+            results["points"].append(point | found)
+            total = sum(p["seconds"] for p in results["points"])
+            results["provenance"] = run.provenance(found["compute"], dataset.source, total, commit)
+            run.write_json(out, results)
+            result = "diverged" if found["val_accuracy"] is None else f"{100 * found['val_accuracy']:.2f} %"
+            print(f"{name}, seed {seed}: {result} in {found['seconds']:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ReportError as error:
+        raise SystemExit(f"study: {error}") from None

@@ -1,0 +1,81 @@
+"""What a finished training leaves in its run folder, for the chapters that come after it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import embedding, evaluate, run
+from .compute import Compute
+
+if TYPE_CHECKING:
+    from .train import Trainer
+
+
+def write(
+    trainer: "Trainer", folder: run.RunFolder, asked: Mapping[str, Any], lr_source: str, commit: str | None
+) -> run.Record:
+    """Write a finished training's files; run.json comes last, so that it never speaks of files that are not there.
+
+    - model.safetensors: the weights, fp16;
+    - predictions.npz: `logits` float32 (N, classes), `labels` and `indices` int64 (N,) of the test images, by the
+      stored weights in fp32; `val_logits` and `val_labels` where images were held out for validation;
+    - features.npz: what the linear layer sees of training and test images, see `embedding.reduced`;
+    - history.csv: a row for each epoch; metrics.json: the last epoch's scores, and what the training took.
+    """
+    arrays, averaged = _predictions(trainer)
+    metrics = _metrics(trainer, arrays, averaged)
+    net, dataset = trainer.net, trainer.data
+    seen = [
+        evaluate.features(net, part, dataset.normalizer, trainer.compute).cpu().numpy()
+        for part in (dataset.train, dataset.test)
+    ]
+    weights = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
+    about = {"classes": str(len(dataset.classes)), "width": str(net.conv1.out_channels), "dataset": dataset.name}
+    (folder / "run.json").unlink(missing_ok=True)  # no record must speak of files that are being replaced
+    run.write_tensors(folder / "model.safetensors", weights, about)
+    run.write_arrays(folder / "predictions.npz", **arrays)
+    run.write_arrays(folder / "features.npz", **embedding.reduced(seen[0], seen[1]))
+    run.write_table(folder / "history.csv", trainer.history)
+    run.write_json(folder / "metrics.json", metrics)
+    record = {
+        "parameters": dict(asked),
+        "result": {"lr_source": lr_source, "classes": list(dataset.classes)},
+        "provenance": run.provenance(trainer.compute.describe(), dataset.source, metrics["training_seconds"], commit),
+    }
+    run.write_json(folder / "run.json", record)
+    return record
+
+
+def _predictions(trainer: "Trainer") -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """(the arrays of predictions.npz, test accuracy under each way of test-time augmentation)."""
+    net, test, val = trainer.net, trainer.data.test, trainer.data.val
+    precise = (trainer.data.normalizer, Compute(trainer.compute.device, "fp32"))
+    logits = trainer.test_logits
+    if len(logits) != len(test):  # resumed after the last epoch
+        logits = evaluate.predict(net, test, *precise)
+    arrays = {"logits": logits, "labels": test.labels, "indices": test.indices}
+    if len(val):
+        arrays |= {"val_logits": evaluate.predict(net, val, *precise), "val_labels": val.labels}
+    # The other views' logits in the precision of training: rounding moves a mean of several still less.
+    ways = evaluate.predict_augmented(net, test, trainer.data.normalizer, trainer.compute, logits)
+    accuracies = {way: evaluate.score(mean, test.labels)[1] for way, mean in ways.items()}
+    return {name: tensor.cpu().numpy() for name, tensor in arrays.items()}, accuracies
+
+
+def _metrics(trainer: "Trainer", arrays: Mapping[str, np.ndarray], averaged: Mapping[str, float]) -> dict[str, Any]:
+    """The contents of metrics.json."""
+    history = trainer.history
+    metrics = {k: history[k][-1] for k in history if k.endswith(("_loss", "_accuracy"))}
+    metrics |= {f"test_accuracy_{way}": accuracy for way, accuracy in averaged.items()}
+    return metrics | {
+        "errors": int((arrays["logits"].argmax(1) != arrays["labels"]).sum()),
+        "test_images": len(trainer.data.test),
+        "train_images": len(trainer.data.train),
+        "epochs": trainer.epoch,
+        "parameters": sum(p.numel() for p in trainer.net.parameters()),
+        "max_lr": trainer.recipe.schedule.max_lr,
+        "training_seconds": sum(history["seconds"]),
+        "warm_up_seconds": trainer.warm_up_seconds,  # of compiling, apart from the above; 0 where nothing is compiled
+        "images_per_second": float(np.median(history["images_per_second"])),
+    }

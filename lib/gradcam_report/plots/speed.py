@@ -1,0 +1,63 @@
+"""Figures of speed: images a second side by side, and accuracy against the time spent."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gradcam_report.plots.style import (
+    BLUE,
+    GREY,
+    PALE,
+    VERMILLION,
+    ReportFigure,
+    new_figure,
+    styled,
+)
+
+
+@styled
+def rates(measured: Mapping[str, Mapping[str, tuple[float, float, float]]], ours: str) -> ReportFigure:
+    """Draw how many images a second each way of working gets through.
+
+    Args:
+        measured: task -> way -> (median, least, greatest) in images a second; one panel per task.
+        ours: the way to set off from the others.
+    """
+    figure = new_figure(0.5 + 0.34 * max(len(ways) for ways in measured.values()))
+    panels = figure.subplots(1, len(measured), squeeze=False)[0]
+    for ax, (task, ways) in zip(panels, measured.items(), strict=True):
+        medians = np.array([median for median, _, _ in ways.values()])
+        reach = np.array([(median - low, high - median) for median, low, high in ways.values()]).T
+        colours = [BLUE if way == ours else PALE for way in ways]
+        bars = ax.barh(list(ways), medians, xerr=reach, color=colours, height=0.6, error_kw={"ecolor": GREY})
+        ax.bar_label(bars, [f"{median:,.0f}" for median in medians], padding=6, fontsize=8.5)
+        ax.set_title(task)
+        ax.set_xlim(0, 1.25 * float((medians + reach[1]).max()))
+        ax.set_xlabel("images a second")
+        ax.invert_yaxis()
+        ax.grid(visible=False, axis="y")
+        ax.tick_params(axis="y", length=0)
+    return figure
+
+
+@styled
+def accuracy_over_time(seconds: ArrayLike, accuracy: ArrayLike, marks: Mapping[str, float]) -> ReportFigure:
+    """Draw the test accuracy against the training time, epoch by epoch.
+
+    Args:
+        seconds: float (E,), of each epoch's training.
+        accuracy: float (E,), 0-1, after each epoch.
+        marks: words -> accuracy to draw a level line at.
+    """
+    minutes, percents = np.cumsum(np.asarray(seconds, np.float64)) / 60, 100 * np.asarray(accuracy, np.float64)
+    figure = new_figure(3.0)
+    ax = figure.subplots()
+    ax.plot(minutes, percents, color=BLUE, marker="o", markersize=3.5)
+    ax.set_xlim(0, 1.02 * minutes[-1])
+    for words, level in marks.items():
+        ax.axhline(100 * level, color=VERMILLION, linewidth=1, linestyle=(0, (4, 2)))
+        text = f"{words} {100 * level:.2f} %"
+        ax.annotate(text, (0, 100 * level), xytext=(4, 3), textcoords="offset points", fontsize=8.5)
+    ax.set(xlabel="minutes of training", ylabel="test images classified correctly (%)")
+    return figure

@@ -1,0 +1,57 @@
+"""One recipe from several seeds: how much of a result is luck.
+
+A run's own seed is in its folder; the others, only for comparison, are in folders `seed-<number>` within it.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from . import run, train
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """What one seed gave: its metrics.json."""
+
+    seed: int
+    metrics: dict[str, Any]
+
+
+def in_run(params: dict[str, Any], folder: run.RunFolder, record: run.Record) -> list[SeedResult]:
+    """The results of every seed of a run, its own first; trains those of the next seeds that are asked for.
+
+    `params` is what `config.parse_params("training", ...)` returns, `folder` and `record` are what `train.in_run` made
+    of it. Seeds that an earlier call left in the folder are among the results if their recipe is otherwise the same.
+    """
+    own = params["data"].seed
+    schedule = replace(params["schedule"], max_lr=record["parameters"]["max_lr"])  # found once, for all of them
+    found = {own: folder}
+    for number in range(own + 1, own + params["seeds"].seeds):
+        others = {
+            "data": replace(params["data"], seed=number),
+            "schedule": schedule,
+            "run": replace(params["run"], run_dir=f"{folder.name}/seed-{number}"),
+        }
+        found[number], _ = train.in_run(params | others)
+    for path in sorted(folder.path.glob("seed-*")):
+        stored = run.RunFolder(path)
+        other = stored.record("run")
+        if other and other["parameters"] == record["parameters"] | {"seed": other["parameters"]["seed"]}:
+            found.setdefault(other["parameters"]["seed"], stored)
+    return [SeedResult(number, run.read_json(where / "metrics.json")) for number, where in found.items()]
+
+
+def mean_and_deviation(results: list[SeedResult], metric: str) -> tuple[float, float | None]:
+    """Mean and sample standard deviation (divided by n - 1) of a metric; no deviation for one seed."""
+    values = [result.metrics[metric] for result in results]
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def in_words(results: list[SeedResult], metric: str) -> str:
+    """A share (0-1) as a reader wants it: "95.03 ± 0.12 % (mean ± sd of 5 seeds)" or "94.81 % (one seed)"."""
+    mean, deviation = mean_and_deviation(results, metric)
+    if deviation is None:
+        return f"{100 * mean:.2f} % (one seed)"
+    return f"{100 * mean:.2f} ± {100 * deviation:.2f} % (mean ± sd of {len(results)} seeds)"

@@ -1,0 +1,107 @@
+"""The benchmark programs, on a small scale: what they store, and that a study goes on where it stopped."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import speed
+import study
+import torch
+
+from gradcam_report import data, model, run
+from gradcam_report.config import DataConfig, ReportError, parse_params
+
+pytestmark = pytest.mark.usefixtures("few_threads")
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks are narrow for speed."""
+    build = model.build
+    monkeypatch.setattr(model, "build", lambda seed, classes=10, width=64: build(seed, classes, 8))
+
+
+def start(program: object, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["program", *arguments])
+    program.main()
+
+
+SMALL = ["--dataset", "shapes", "--train-size", "32", "--val-size", "24", "--epochs", "1", "--device", "cpu"]
+
+
+def test_every_point_of_every_study_is_a_recipe_and_differs_from_the_others():
+    for points in study.STUDIES.values():
+        recipes = [parse_params("training", changes) for changes in points.values()]
+        assert all(one != other for i, one in enumerate(recipes) for other in recipes[:i])
+    assert study.STUDIES["ablation"]["the recipe"] == {}
+
+
+def test_a_study_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: None):
+    points = {"as it is": {}, "no cutout": {"cutout": 0}}
+    monkeypatch.setitem(study.STUDIES, "ablation", points)
+    out, trained = tmp_path / "ablation.json", []
+    real = study.train_point
+
+    def stopped(dataset: data.Dataset, changes: dict, *rest: object) -> dict:
+        trained.append(changes)
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return real(dataset, changes, *rest)
+
+    monkeypatch.setattr(study, "train_point", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        start(study, monkeypatch, "ablation", *SMALL, "--out", str(out))
+    first = run.read_json(out)["points"]
+    start(study, monkeypatch, "ablation", *SMALL, "--out", str(out))
+    found = run.read_json(out)
+    assert trained == [{}, {"cutout": 0}, {"cutout": 0}] and found["points"][0] == first[0]
+    assert [(p["name"], p["seed"]) for p in found["points"]] == [("as it is", 0), ("no cutout", 0)]
+    assert all(0 <= p["val_accuracy"] <= 1 and p["val_loss"] > 0 for p in found["points"])
+    assert found["protocol"] == {"dataset": "shapes", "train_size": 32, "val_size": 24, "epochs": 1}
+    with pytest.raises(ReportError, match=r"another protocol \(epochs 1 there, 2 asked\); use another --out"):
+        start(study, monkeypatch, "ablation", *SMALL, "--epochs", "2", "--out", str(out))
+
+
+def test_a_point_is_the_reports_own_training_judged_on_the_validation_images(narrow: None):
+    """A point without changes gives the loss and accuracy that the training chapter records for those images."""
+    from gradcam_report import train
+
+    dataset = data.load(DataConfig(dataset="shapes", train_size=48, val_size=24, test_size=8))
+    found = study.train_point(dataset, {"precision": "fp32", "batch_size": 16}, seed=1, epochs=2, device="cpu")
+    params = parse_params("training", {"epochs": 2, "seed": 1, "batch_size": 16})
+    recipe = train.Recipe(params["augment"], params["optim"], params["schedule"], 1)
+    trainer = train.Trainer(dataset, recipe, study.resolve("cpu", "fp32"))
+    from tqdm import tqdm
+
+    for trainer.epoch in range(2):
+        trainer.train_epoch(tqdm(disable=True))
+    scores = trainer.evaluate(study.resolve("cpu", "fp32"))
+    assert found["val_loss"] == pytest.approx(scores["val_loss"], rel=1e-6)
+    assert found["val_accuracy"] == scores["val_accuracy"]
+
+
+@pytest.mark.realdata
+def test_the_speed_benchmark_stores_ratios_of_what_it_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: None, cifar10_folder: str
+):
+    out = tmp_path / "results.json"
+    small = ["--batch", "8", "--steps", "1", "--test-images", "16", "--repeats", "2", "--workers", "0"]
+    start(speed, monkeypatch, "--device", "cpu", *small, "--out", str(out))
+    found = run.read_json(out)["speed"]
+    rates = found["images_per_second"]
+    assert rates["train_ours"]["repeats"] == 2 and rates["train_ours"]["low"] <= rates["train_ours"]["median"]
+    low, high = (rates["train_ours"][a] / rates["train_usual"][b] for a, b in (("low", "high"), ("high", "low")))
+    assert low <= found["ratio_train"]["median"] <= high
+    assert found["test_set_seconds"]["ours"] == pytest.approx(10_000 / rates["test_ours"]["median"])
+    assert found["share_of_peak"] > 0 and found["memory_gib"]["resident"] > 0.1
+
+
+def test_the_arithmetic_of_one_image_is_that_of_the_model_chapter():
+    assert sum(row.macs for row in model.summarise(model.build(0))) == speed.MACS
+
+
+def test_a_matrix_product_is_timed_in_the_precision_of_training():
+    from gradcam_report.compute import Compute
+
+    for precision in ("fp32", "bf16"):
+        assert speed.matmul_rate(Compute(torch.device("cpu"), precision), 64) > 1e6
