@@ -400,10 +400,12 @@ def test_load_model_refuses_the_weights_of_another_network(tmp_path: Path):
 # --- the peak rate
 
 
-def range_test_in(folder: Path, onset: float | None, batch_size: int = 128) -> None:
+def range_test_in(folder: Path, onset: float | None, batch_size: int = 128, optimizer: str = "muon") -> None:
     folder.mkdir(parents=True)
     record = {
-        "parameters": asdict(AugmentConfig()) | asdict(OptimConfig(batch_size=batch_size)) | {"dataset": "shapes"},
+        "parameters": asdict(AugmentConfig())
+        | asdict(OptimConfig(batch_size=batch_size, optimizer=optimizer))
+        | {"dataset": "shapes"},
         "result": {"suggestions": {"divergence onset": onset, "steepest": 7.0}},
         "provenance": {},
     }
@@ -440,11 +442,14 @@ def test_peak_rate_of_a_range_test_with_other_settings_says_so(project: Path):
 
 
 def test_peak_rate_is_scaled_with_the_batch_size(project: Path):
-    range_test_in(project / "runs/try", 0.03, batch_size=64)
+    range_test_in(project / "runs/try", 0.03, batch_size=64, optimizer="sgd")
     rate, source = train.peak_lr(asked(max_lr=0.0, batch_size=512, optimizer="sgd"))
     assert rate == pytest.approx(0.24) and "scaled from batch size 64 to 512" in source
     assert train.peak_lr(asked(max_lr=0.0, batch_size=32, optimizer="sgd"))[0] == pytest.approx(0.015)
-    rate, source = train.peak_lr(asked(max_lr=0.0, batch_size=512))
+    with pytest.raises(ReportError, match="run the chapter lr_finder"):  # an onset of SGD says nothing about Muon
+        train.peak_lr(asked(max_lr=0.0, batch_size=512))
+    range_test_in(project / "runs/muon", 0.03, batch_size=64)
+    rate, source = train.peak_lr(asked(max_lr=0.0, batch_size=512, run_dir="runs/muon"))
     assert rate == 0.03 and source.endswith("which was made with another batch_size")  # Muon's rate is relative
 
 
@@ -457,7 +462,7 @@ def test_without_a_peak_rate_the_chapter_is_named(project: Path, tested: bool):
 
 
 def test_in_run_trains_with_the_peak_rate_found(project: Path):
-    range_test_in(project / "runs/try", 0.03, batch_size=64)
+    range_test_in(project / "runs/try", 0.03, batch_size=64, optimizer="sgd")
     folder, record = train.in_run(asked(max_lr=0.0, epochs=1, optimizer="sgd"))
     assert record["parameters"]["max_lr"] == pytest.approx(0.0075)
     assert "scaled from batch size 64 to 16" in record["result"]["lr_source"]
