@@ -30,7 +30,6 @@ from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, Report
 
 HERE = Path(__file__).parent
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # as that loop has them
-MACS = 555_422_720  # multiply-accumulates of one image's forward pass, in convolutions and the linear layer
 
 
 def wait(device: torch.device) -> None:
@@ -139,15 +138,11 @@ def settle(usual: Usual, asked: argparse.Namespace) -> None:
     usual.train(2 * asked.workers)  # a DataLoader's prefetch_factor is 2
 
 
-def measure(asked: argparse.Namespace) -> dict[str, Any]:
+def measure(asked: argparse.Namespace, dataset: data.Dataset, compute: Compute) -> dict[str, Any]:
     """All measurements, as they are stored."""
-    compute = resolve(asked.device, "auto")
-    device, root = compute.device, data.cifar10_root("")
-    dataset = data.load(DataConfig(dataset="cifar10", test_size=asked.test_images))
-    ours, usual = (
-        Ours(dataset, asked.batch, compute),
-        Usual(root, asked.batch, asked.test_images, device, asked.workers),
-    )
+    device = compute.device
+    ours = Ours(dataset, asked.batch, compute)
+    usual = Usual(data.cifar10_root(""), asked.batch, asked.test_images, device, asked.workers)
     rates: dict[str, list[float]] = {
         name: [] for name in ("train_ours", "train_usual", "test_ours", "test_ours_fp32", "test_usual")
     }
@@ -169,6 +164,7 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
         ):
             rates[name].append(asked.test_images / timed(device, work))
     peak = matmul_rate(compute, 8192 if device.type == "cuda" else 2048)
+    flops = 3 * 2 * sum(row.macs for row in model.summarise(ours.net))  # of one image, forward and backward
     median = {name: statistics.median(values) for name, values in rates.items()}
     return {
         "settings": {k: v for k, v in vars(asked).items() if k != "out"},
@@ -178,7 +174,7 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
         "test_set_seconds": {name[5:]: 10_000 / median[name] for name in median if name.startswith("test_")},
         "compile_seconds": compiling,
         "peak_flops": peak,
-        "share_of_peak": median["train_ours"] * 3 * 2 * MACS / peak,
+        "share_of_peak": median["train_ours"] * flops / peak,
         "memory_gib": peak_memory(device),
     }
 
@@ -195,10 +191,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     asked = parser.parse_args()
     started, commit = time.perf_counter(), run.commit()
-    found = measure(asked)
     compute = resolve(asked.device, "auto")
-    source = "CIFAR-10 (Krizhevsky 2009)"
-    record = run.provenance(compute.describe(), source, time.perf_counter() - started, commit)
+    dataset = data.load(DataConfig(dataset="cifar10", test_size=asked.test_images))
+    found = measure(asked, dataset, compute)
+    record = run.provenance(compute.describe(), dataset.source, time.perf_counter() - started, commit)
     run.write_json(asked.out, {"speed": found, "provenance": record})
     train, test = found["ratio_train"]["median"], found["test_set_seconds"]["ours"]
     print(f"training {train:.2f} times the usual loop's images a second; the test set in {test:.1f} s; see {asked.out}")

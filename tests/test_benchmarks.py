@@ -8,17 +8,10 @@ import speed
 import study
 import torch
 
-from gradcam_report import data, model, run
+from gradcam_report import data, run
 from gradcam_report.config import DataConfig, ReportError, parse_params
 
 pytestmark = pytest.mark.usefixtures("few_threads")
-
-
-@pytest.fixture
-def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks are narrow for speed."""
-    build = model.build
-    monkeypatch.setattr(model, "build", lambda seed, classes=10, width=64: build(seed, classes, 8))
 
 
 def start(program: object, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
@@ -94,10 +87,6 @@ def test_the_speed_benchmark_stores_ratios_of_what_it_measured(
     assert low <= found["ratio_train"]["median"] <= high
     assert found["test_set_seconds"]["ours"] == pytest.approx(10_000 / rates["test_ours"]["median"])
     assert found["share_of_peak"] > 0 and found["memory_gib"]["resident"] > 0.1
-
-
-def test_the_arithmetic_of_one_image_is_that_of_the_model_chapter():
-    assert sum(row.macs for row in model.summarise(model.build(0))) == speed.MACS
 
 
 def test_a_matrix_product_is_timed_in_the_precision_of_training():

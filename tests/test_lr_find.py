@@ -25,7 +25,7 @@ from gradcam_report.compute import Compute
 from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, RangeTestConfig, ReportError, parse_params
 from gradcam_report.lr_find import Curve
 
-pytestmark = pytest.mark.usefixtures("few_threads")
+pytestmark = pytest.mark.usefixtures("few_threads", "narrow")
 
 CPU = Compute(torch.device("cpu"), "fp32")
 RULES = (lr_find.divergence_onset, lr_find.steepest, lr_find.valley, lr_find.minimum_over_ten)
@@ -378,14 +378,6 @@ def test_records_the_same_curve_as_torch_lr_finder():
 
 
 # --- in a run folder
-
-
-@pytest.fixture
-def project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The shared empty project, where networks are narrow for speed."""
-    build = model.build
-    monkeypatch.setattr(model, "build", lambda seed, classes=10, width=64: build(seed, classes, 8))
-    return project
 
 
 def asked(**more: object) -> dict:

@@ -7,18 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradcam_report import model, run, seed_runs, train
+from gradcam_report import run, seed_runs, train
 from gradcam_report.config import ReportError, parse_params
 
-pytestmark = pytest.mark.usefixtures("few_threads")
-
-
-@pytest.fixture
-def project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The shared empty project, where networks are narrow for speed."""
-    build = model.build
-    monkeypatch.setattr(model, "build", lambda seed, classes=10, width=64: build(seed, classes, 8))
-    return project
+pytestmark = pytest.mark.usefixtures("few_threads", "narrow")
 
 
 def asked(**more: object) -> dict:

@@ -17,24 +17,16 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import accuracy_score, log_loss
 from torch import Tensor
 
-from gradcam_report import data, evaluate, model, optim, run, train
+from gradcam_report import data, evaluate, optim, run, train
 from gradcam_report.compute import Compute
 from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, ReportError, ScheduleConfig, parse_params
 from gradcam_report.errors import softmax
 
-pytestmark = pytest.mark.usefixtures("few_threads")
+pytestmark = pytest.mark.usefixtures("few_threads", "narrow")
 
 CPU = Compute(torch.device("cpu"), "fp32")
 MEASURED = ("seconds", "images_per_second")
 IDENTITY = {"seed": 0, "max_lr": 0.1}
-
-
-@pytest.fixture
-def project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The shared empty project, where networks are narrow for speed."""
-    build = model.build
-    monkeypatch.setattr(model, "build", lambda seed, classes=10, width=64: build(seed, classes, 8))
-    return project
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
 
 from .errors import Floats, Ints, softmax
 
@@ -51,8 +52,8 @@ def reliability(confidence: Floats, correct: NDArray[np.bool_], bins: int = BINS
 
 def cross_entropy(logits: NDArray[np.floating], labels: Ints) -> float:
     """Mean negative log-likelihood in nats of logits (N, C) against int64 (N,)."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]))
+    precise = logits.astype(np.float64)
+    return float(np.mean(logsumexp(precise, axis=1) - precise[np.arange(len(labels)), labels]))
 
 
 def fit_temperature(logits: NDArray[np.floating], labels: Ints) -> float:
