@@ -1,4 +1,4 @@
-"""How fast this report trains and evaluates, against the loop that most people would write, in one run on one machine.
+"""How fast this report trains, evaluates and explains, against what most people would use, in one run on one machine.
 
     python benchmarks/speed.py                        # writes benchmarks/results.json
 
@@ -6,6 +6,9 @@ The usual loop is that of the widely copied PyTorch examples for CIFAR-10 (kuang
 dataset and transforms on PIL images in DataLoader workers, eager float32, contiguous tensors, SGD. Both train the same
 network at the same batch size. They take turns, and medians are reported, for machines are noisy. Both warm up first;
 what compiling costs is told apart.
+
+Explaining means Grad-CAM at four layers for two classes of each image, by this report and by pytorch-grad-cam, which is
+asked once for each layer and class, for asked for several layers it returns their mean.
 """
 
 import argparse
@@ -24,9 +27,9 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 from tqdm import tqdm
 
-from gradcam_report import data, evaluate, model, optim, run
+from gradcam_report import cam, data, evaluate, model, optim, run
 from gradcam_report.compute import Compute, resolve
-from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, ReportError
+from gradcam_report.config import LAYERS, AugmentConfig, DataConfig, OptimConfig, ReportError
 
 HERE = Path(__file__).parent
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # as that loop has them
@@ -112,6 +115,27 @@ class Ours:
         evaluate.predict(self.net, self.data.test, self.data.normalizer, Compute(self.compute.device, precision))
 
 
+def explaining(images: Tensor, device: torch.device) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """(this report's way, pytorch-grad-cam's way) to explain two classes of normalised images at four layers."""
+    try:
+        from pytorch_grad_cam import GradCAM
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+    except ImportError:
+        raise ReportError("pytorch-grad-cam is missing; install it with pip install grad-cam.") from None
+    compute = Compute(device, "fp32")
+    net = compute.place(model.build(0)).eval()
+    images = images.to(device)
+    classes = {"first": torch.arange(len(images)) % 10, "second": (torch.arange(len(images)) + 1) % 10}
+
+    def theirs() -> None:
+        for layer in LAYERS:
+            with GradCAM(net, [net.get_submodule(layer)]) as extractor:
+                for wanted in classes.values():
+                    extractor(images, [ClassifierOutputTarget(int(c)) for c in wanted])
+
+    return lambda: cam.explain(net, images, classes, LAYERS), theirs
+
+
 def matmul_rate(compute: Compute, size: int) -> float:
     """FLOP/s of one square matrix product in the precision of training, the best of six: a measured peak."""
     kind = torch.bfloat16 if compute.precision == "bf16" else torch.float32
@@ -138,6 +162,11 @@ def settle(usual: Usual, asked: argparse.Namespace) -> None:
     usual.train(2 * asked.workers)  # a DataLoader's prefetch_factor is 2
 
 
+def rest(asked: argparse.Namespace) -> None:
+    """Let the usual loop's workers fill their queues again, lest they take the cores while this report is timed."""
+    time.sleep(asked.rest)
+
+
 def measure(asked: argparse.Namespace, dataset: data.Dataset, compute: Compute) -> dict[str, Any]:
     """All measurements, as they are stored."""
     device = compute.device
@@ -152,8 +181,13 @@ def measure(asked: argparse.Namespace, dataset: data.Dataset, compute: Compute) 
     ours.test(compute.precision)
     usual.train(1)
     usual.test()  # which starts its workers
+    ways = dict(zip(("explain_ours", "explain_usual"), explaining(some_images(dataset, asked), device), strict=True))
+    rates |= {name: [] for name in ways}
+    for work in ways.values():
+        work()
     for _ in tqdm(range(asked.repeats), unit="round"):
         images = asked.steps * asked.batch
+        rest(asked)
         rates["train_ours"].append(images / timed(device, lambda: ours.train(asked.steps)))
         settle(usual, asked)
         rates["train_usual"].append(images / timed(device, lambda: usual.train(asked.steps)))
@@ -162,7 +196,11 @@ def measure(asked: argparse.Namespace, dataset: data.Dataset, compute: Compute) 
             ("test_ours_fp32", lambda: ours.test("fp32")),
             ("test_usual", usual.test),
         ):
+            rest(asked)
             rates[name].append(asked.test_images / timed(device, work))
+        for name, work in ways.items():
+            rest(asked)
+            rates[name].append(asked.explained / timed(device, work))
     peak = matmul_rate(compute, 8192 if device.type == "cuda" else 2048)
     flops = 3 * 2 * sum(row.macs for row in model.summarise(ours.net))  # of one image, forward and backward
     median = {name: statistics.median(values) for name, values in rates.items()}
@@ -171,12 +209,18 @@ def measure(asked: argparse.Namespace, dataset: data.Dataset, compute: Compute) 
         "images_per_second": {name: spread(values) for name, values in rates.items()},
         "ratio_train": spread([a / b for a, b in zip(rates["train_ours"], rates["train_usual"], strict=True)]),
         "ratio_test": spread([a / b for a, b in zip(rates["test_ours"], rates["test_usual"], strict=True)]),
+        "ratio_explain": spread([a / b for a, b in zip(rates["explain_ours"], rates["explain_usual"], strict=True)]),
         "test_set_seconds": {name[5:]: 10_000 / median[name] for name in median if name.startswith("test_")},
         "compile_seconds": compiling,
         "peak_flops": peak,
         "share_of_peak": median["train_ours"] * flops / peak,
         "memory_gib": peak_memory(device),
     }
+
+
+def some_images(dataset: data.Dataset, asked: argparse.Namespace) -> Tensor:
+    """The normalised test images to explain."""
+    return dataset.normalizer(dataset.test.images[: asked.explained])
 
 
 def main() -> None:
@@ -187,6 +231,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4, help="training steps in each block; 100 on a GPU")
     parser.add_argument("--test-images", type=int, default=1000, help="10000 on a GPU")
     parser.add_argument("--repeats", type=int, default=3, help="how often each takes its turn")
+    parser.add_argument("--explained", type=int, default=32, help="images to explain at once; 256 on a GPU")
+    parser.add_argument("--rest", type=float, default=1.0, help="seconds before each block of this report's")
     parser.add_argument("--workers", type=int, default=2, help="of the usual loop's DataLoader")
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     asked = parser.parse_args()

@@ -15,12 +15,12 @@ mkdir -p "$out" runs
 log() { printf '%s %s\n' "$(date -u +%H:%M:%S)" "$*" | tee -a "$out/times.txt"; }
 
 run=runs/full seeds=5 studies=benchmarks
-sizes=() point=(--train-size 0 --epochs 20 --seeds 3) block=(--batch 500 --steps 100 --test-images 10000 --repeats 5 --workers 8)
+sizes=() point=(--train-size 0 --epochs 20 --seeds 3) block=(--batch 500 --steps 100 --test-images 10000 --repeats 5 --workers 8 --explained 256)
 if [[ -n "${REHEARSE:-}" ]]; then
   run=runs/rehearsal seeds=2 studies=runs/rehearsal
   sizes=(-p dataset=shapes -p train_size=64 -p test_size=40 -p batch_size=32 -p iterations=20 -p epochs=1)
   point=(--dataset shapes --train-size 64 --val-size 32 --epochs 1 --seeds 1)
-  block=(--batch 8 --steps 1 --test-images 16 --repeats 1 --workers 0)
+  block=(--batch 8 --steps 1 --test-images 16 --repeats 1 --workers 0 --explained 4 --rest 0)
 fi
 
 "$python" -c 'import torch; print(torch.__version__, torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU")' | tee "$out/device.txt"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -26,6 +27,30 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(root)
     monkeypatch.delenv("CIFAR10_ROOT", raising=False)
     return root
+
+
+@pytest.fixture
+def six_errors(project: Path) -> Path:
+    """`runs/six`, a finished run on `shapes` whose predictions of 40 test images hold six errors."""
+    from gradcam_report import data, run
+
+    folder = project / "runs" / "six"
+    labels = data.draw_shapes(40, seed=data.SHAPES_TEST_SEED).labels.numpy()
+    logits = np.zeros((40, 10), np.float32)
+    logits[np.arange(40), labels] = 3
+    wrong = np.array([2, 5, 11, 17, 23, 31])
+    logits[wrong, (labels[wrong] + 1) % 10] = 4 + np.arange(6)
+    run.write_arrays(folder / "predictions.npz", logits=logits, labels=labels, indices=np.arange(40))
+    random = np.random.default_rng(0)
+    features = {
+        part: random.normal(size=(count, 8)).astype(np.float16) for part, count in (("train", 24), ("test", 40))
+    }
+    run.write_arrays(folder / "features.npz", **features)
+    made = run.provenance("a test", "shapes", 1.0, commit=None)
+    sizes = {"dataset": "shapes", "train_size": 24, "test_size": 40, "val_size": 0, "seed": 0}
+    result = {"classes": list(data.CLASSES["shapes"])}
+    run.write_json(folder / "run.json", {"parameters": sizes, "result": result, "provenance": made})
+    return folder
 
 
 @pytest.fixture

@@ -78,7 +78,22 @@ def test_the_speed_benchmark_stores_ratios_of_what_it_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: None, cifar10_folder: str
 ):
     out = tmp_path / "results.json"
-    small = ["--batch", "8", "--steps", "1", "--test-images", "16", "--repeats", "2", "--workers", "0"]
+    small = [
+        "--batch",
+        "8",
+        "--steps",
+        "1",
+        "--test-images",
+        "16",
+        "--repeats",
+        "2",
+        "--workers",
+        "0",
+        "--explained",
+        "2",
+        "--rest",
+        "0",
+    ]
     start(speed, monkeypatch, "--device", "cpu", *small, "--out", str(out))
     found = run.read_json(out)["speed"]
     rates = found["images_per_second"]
@@ -86,7 +101,29 @@ def test_the_speed_benchmark_stores_ratios_of_what_it_measured(
     low, high = (rates["train_ours"][a] / rates["train_usual"][b] for a, b in (("low", "high"), ("high", "low")))
     assert low <= found["ratio_train"]["median"] <= high
     assert found["test_set_seconds"]["ours"] == pytest.approx(10_000 / rates["test_ours"]["median"])
+    assert found["ratio_explain"]["repeats"] == rates["explain_ours"]["repeats"] == 2
     assert found["share_of_peak"] > 0 and found["memory_gib"]["resident"] > 0.1
+
+
+def test_both_ways_of_explaining_give_the_same_maps(narrow: None, monkeypatch: pytest.MonkeyPatch):
+    """Otherwise their speeds would not compare."""
+    import pytorch_grad_cam
+
+    images, kept = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)), []
+    real = pytorch_grad_cam.GradCAM.__call__
+    monkeypatch.setattr(
+        pytorch_grad_cam.GradCAM, "__call__", lambda self, *args: kept.append(real(self, *args)) or kept[-1]
+    )
+    ours, theirs = speed.explaining(images, torch.device("cpu"))
+    theirs()
+    found = ours()
+    assert len(kept) == 4 * 2 and all(maps.shape == (3, 32, 32) for maps in kept)
+    for target, whose in (("first", kept[0::2]), ("second", kept[1::2])):
+        for maps, (layer, mine) in zip(whose, found[target].items(), strict=True):
+            large = torch.nn.functional.interpolate(mine[:, None], (32, 32), mode="bilinear")[:, 0]
+            low, high = large.amin((1, 2), keepdim=True), large.amax((1, 2), keepdim=True)
+            scaled = (large - low) / (high - low).clamp(min=1e-12)
+            assert torch.allclose(scaled, torch.from_numpy(maps), atol=1e-4), (target, layer)
 
 
 def test_a_matrix_product_is_timed_in_the_precision_of_training():

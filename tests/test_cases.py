@@ -10,28 +10,8 @@ import pytest
 from gradcam_report import calibration, cases, data, errors, report, run
 from gradcam_report.config import ReportError, parse_params
 
-TRAINED = {"train": 24, "test": 40}
 
-
-def six_errors(folder: Path) -> None:
-    """A finished run on `shapes` whose predictions of 40 test images hold six errors."""
-    labels = data.draw_shapes(40, seed=data.SHAPES_TEST_SEED).labels.numpy()
-    logits = np.zeros((40, 10), np.float32)
-    logits[np.arange(40), labels] = 3
-    wrong = np.array([2, 5, 11, 17, 23, 31])
-    logits[wrong, (labels[wrong] + 1) % 10] = 4 + np.arange(6)
-    run.write_arrays(folder / "predictions.npz", logits=logits, labels=labels, indices=np.arange(40))
-    random = np.random.default_rng(0)
-    features = {part: random.normal(size=(count, 8)).astype(np.float16) for part, count in TRAINED.items()}
-    run.write_arrays(folder / "features.npz", **features)
-    made = run.provenance("a test", "shapes", 1.0, commit=None)
-    sizes = {"dataset": "shapes", "train_size": 24, "test_size": 40, "val_size": 0, "seed": 0}
-    result = {"classes": list(data.CLASSES["shapes"])}
-    run.write_json(folder / "run.json", {"parameters": sizes, "result": result, "provenance": made})
-
-
-def test_six_errors_are_all_that_is_shown(project: Path) -> None:
-    six_errors(project / "runs" / "six")
+def test_six_errors_are_all_that_is_shown(six_errors: Path) -> None:
     chosen = cases.choose(parse_params("error_analysis", {"run_dir": "runs/six"}))
     assert chosen.indices.tolist() == [31, 23, 17, 11, 5, 2]  # the most confident first
     assert np.array_equal(chosen.images, data.draw_shapes(40, data.SHAPES_TEST_SEED).images.numpy()[chosen.indices])
@@ -40,8 +20,7 @@ def test_six_errors_are_all_that_is_shown(project: Path) -> None:
     assert chosen.names(chosen.true) == [chosen.classes[label] for label in chosen.true]
 
 
-def test_training_images_come_with_their_features_row_for_row(project: Path) -> None:
-    six_errors(project / "runs" / "six")
+def test_training_images_come_with_their_features_row_for_row(six_errors: Path) -> None:
     folder = run.RunFolder("runs/six")
     record = folder.record("run")
     assert record is not None
@@ -55,8 +34,7 @@ def test_training_images_come_with_their_features_row_for_row(project: Path) -> 
         cases.test_features(folder)
 
 
-def test_a_temperature_is_fitted_on_validation_images_where_there_are_some(project: Path) -> None:
-    six_errors(project / "runs" / "six")
+def test_a_temperature_is_fitted_on_validation_images_where_there_are_some(six_errors: Path) -> None:
     folder = run.RunFolder("runs/six")
     predictions = cases.predictions_of(folder)
     chances, temperatures, source = cases.calibrated(folder, predictions)
@@ -70,8 +48,7 @@ def test_a_temperature_is_fitted_on_validation_images_where_there_are_some(proje
     assert source == "fitted on the validation images"
 
 
-def test_titles_and_images_of_any_rows(project: Path) -> None:
-    six_errors(project / "runs" / "six")
+def test_titles_and_images_of_any_rows(six_errors: Path) -> None:
     params = parse_params("error_analysis", {"run_dir": "runs/six"})
     chosen, rows = cases.choose(params), np.array([3, 5])
     drawn = data.draw_shapes(40, data.SHAPES_TEST_SEED).images.numpy()
@@ -105,16 +82,14 @@ def test_titles_and_images_of_any_rows(project: Path) -> None:
     ],
     ids=["no run", "no predictions", "truncated", "incomplete", "no JSON", "no errors"],
 )
-def test_a_run_without_errors_to_show_says_what_is_wrong(project: Path, spoil: Any, sentence: str) -> None:
-    six_errors(project / "runs" / "six")
-    spoil(project / "runs" / "six")
+def test_a_run_without_errors_to_show_says_what_is_wrong(six_errors: Path, spoil: Any, sentence: str) -> None:
+    spoil(six_errors)
     with pytest.raises(ReportError, match=sentence):
         cases.choose(parse_params("error_analysis", {"run_dir": "runs/six"}))
 
 
 @pytest.mark.slow
-def test_the_error_analysis_says_that_six_of_ten_are_shown(project: Path) -> None:
-    six_errors(project / "runs" / "six")
+def test_the_error_analysis_says_that_six_of_ten_are_shown(project: Path, six_errors: Path) -> None:
     book = Path(__file__).parent.parent / "book"
     out = project / "error_analysis.ipynb"
     report.execute("error_analysis", out, report.parameters_for("error_analysis", {"run_dir": "runs/six"}), book)

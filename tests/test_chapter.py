@@ -1,9 +1,11 @@
 """What every chapter does first, and what it writes onto its page."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -164,3 +166,16 @@ def test_a_page_on_drawn_shapes_says_so(shell: None, project: Path) -> None:
 def test_table_is_markdown() -> None:
     made = chapter.table(["rule", "rate"], [["onset", 0.037], ["valley", "none"]])
     assert made.data == "| rule | rate |\n| --- | --- |\n| onset | 0.037 |\n| valley | none |"
+
+
+def test_the_confusion_tables_mistakes_link_to_their_cases() -> None:
+    confusion = np.array([[8, 2, 0], [1, 9, 0], [0, 4, 6]])
+    page = chapter.confusion_table(confusion, ["a cat", "b&b", "c"]).data
+    links = dict(re.findall(r'href="([^"]+)" aria-label="([^"]+)"', page))
+    assert links == {
+        "explorer.html#true=a+cat&amp;predicted=b%26b": "2 of a cat taken for b&amp;b",
+        "explorer.html#true=b%26b&amp;predicted=a+cat": "1 of b&amp;b taken for a cat",
+        "explorer.html#true=c&amp;predicted=b%26b": "4 of c taken for b&amp;b",
+    }
+    assert re.findall(r'<td class="hits">(\d+)<', page) == ["8", "9", "6"] and page.count('class="none"') == 3
+    assert "--share: 1.00" in page and "--share: 0.25" in page

@@ -71,3 +71,16 @@ def test_features_are_what_the_linear_layer_is_given(small_shapes: data.Dataset)
     with pytest.raises(RuntimeError):
         evaluate.features(net, small_shapes.test, small_shapes.normalizer, CPU)
     assert isinstance(net.linear, nn.Linear)
+
+
+def test_strangers_are_the_neighbours_of_other_classes():
+    points, clump = clumps()
+    assert embedding.strangers(points, clump, k=5).max() == 0
+    moved = np.where(np.arange(60) == 7, (clump + 1) % 3, clump)  # one label is wrong: all its neighbours are strangers
+    found = embedding.strangers(points, moved, k=5)
+    assert found[7] == 1 and np.delete(found, 7).max() <= 1 / 5
+
+
+def test_an_image_is_never_its_own_stranger_or_neighbour():
+    twins = np.zeros((4, 2))  # all in one place: any of them may come first
+    np.testing.assert_allclose(embedding.strangers(twins, np.array([0, 1, 1, 1]), k=3), [1, 1 / 3, 1 / 3, 1 / 3])

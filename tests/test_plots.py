@@ -64,7 +64,7 @@ def all_figures():
         plots.class_bars(scores, scores, scores, CLASSES),
         plots.confidence_histogram(scores, flags),
         plots.error_gallery(IMAGES[:2], names, names[::-1], scores[:2], scores[1:], ids),
-        plots.cam_grid(IMAGES[:2], maps, ["layer3", "layer4"], names),
+        plots.cam_grid(IMAGES[:2], maps, names),
         plots.margin_maps(IMAGES[:2], LRS[:32].reshape(2, 4, 4), names, losses[:2]),
         plots.reliability({"before": reliability([0.4, 0.9, 0.9], flags)}),
         plots.selective(steps[1:] / 99, 1 - steps[1:] / 1000),
@@ -72,6 +72,11 @@ def all_figures():
         plots.neighbours(IMAGES[:2], names, IMAGES[:4].reshape(2, 2, 3, 32, 32), [names, names]),
         plots.rates({"training": {"usual": (10.0, 9.0, 11.0), "ours": (30.0, 29.0, 33.0)}}, "ours"),
         plots.accuracy_over_time([60, 30, 90], scores, {"mark": 0.75}),
+        plots.ratings({"overlap": RATED}, ("edges", "centre")),
+        plots.agreement(scores, scores, np.array([0, 1, 1]), names),
+        plots.peak_study(LRS, losses / 3, {"onset": 0.03, "valley": None}, "onset"),
+        plots.hiding({"deletion": {"map": steps / 100, "edges": steps / 100}}, ("edges",)),
+        plots.forgetting({"linear": {"map": (0.9, 0.8, 1.0)}}),
     ]
 
 
@@ -100,7 +105,7 @@ def test_nothing_is_clipped_at_the_edges():
     titles = [plots.error_title(9999, "checked triangle", 0.999, "striped triangle", 0.001)] * 2
     hard = {"onset": 9.9, "steepest slope of the loss": 9.8, "valley": 1.1e-4, "minimum": 1e-4}
     for figure in (
-        plots.cam_grid(IMAGES[:2], cam_maps(), ["layer3", "layer4"], titles),
+        plots.cam_grid(IMAGES[:2], cam_maps(), titles),
         plots.image_grid(IMAGES[:5], titles[:1] * 5),
         lr_figure(np.ones(50), suggestions=hard),
     ):
@@ -142,7 +147,8 @@ def test_overlay_shows_the_maps_own_cells_or_a_smooth_surface():
 def test_cam_grid_labels_rows_layers_targets_and_empty_maps():
     maps = cam_maps()
     maps["true"]["layer4"][1] = 0
-    figure = plots.cam_grid(IMAGES[:2], maps, ["layer3", "layer4"], ["first row", "second row"])
+    headed = {f"Grad-CAM for the {name} class": layers for name, layers in maps.items()}
+    figure = plots.cam_grid(IMAGES[:2], headed, ["first row", "second row"])
     shown = texts(figure)
     assert {"first row", "second row"} <= set(shown)
     assert shown.count("layer3") == shown.count("layer4") == 2
@@ -157,7 +163,7 @@ def test_cam_grid_labels_rows_layers_targets_and_empty_maps():
 
 
 def test_cam_grid_has_one_colour_bar_from_zero_to_one_in_the_tiles_colours():
-    figure = plots.cam_grid(IMAGES[:2], cam_maps(), ["layer4"], ["a", "b"])
+    figure = plots.cam_grid(IMAGES[:2], cam_maps(["layer4"]), ["a", "b"])
     bar = figure.axes[1]
     assert len(figure.axes) == 2 and bar.get_xlim() == (0, 1)
     colours = bar.collections[-1].get_cmap()
@@ -380,7 +386,50 @@ def test_margin_maps_share_one_symmetric_scale_and_carry_their_sums():
 
 
 def test_the_colour_bar_says_what_shares_a_scale():
-    maps = cam_maps(("layer4",))
-    for shared, words in ((True, "each pair of maps"), (False, "each map")):
-        figure = plots.cam_grid(IMAGES[:2], maps, ["layer4"], ["a", "b"], shared=shared)
-        assert any(f"{words} scaled to 0-1" in text for text in texts(figure))
+    figure = plots.cam_grid(IMAGES[:2], cam_maps(("layer4",)), ["a", "b"], scale="each pair of maps scaled")
+    assert "each pair of maps scaled" in texts(figure)
+
+
+def test_groups_of_columns_may_differ_in_size():
+    maps = {"known": {"object": np.ones((2, 8, 8))}, "made": {n: np.full((2, 4, 4), 0.5) for n in ("one", "two")}}
+    figure = plots.cam_grid(IMAGES[:2], maps, ["a", "b"])
+    names = {t.get_text(): t.get_window_extent().x0 for t in figure.axes[0].get_xticklabels()}
+    assert list(names) == ["image", "object", "one", "two"] and list(names.values()) == sorted(names.values())
+    assert {"known", "made"} <= set(texts(figure)) and len(figure.axes[0].images) == 2 * 4
+
+
+RATED = {"Grad-CAM layer4": (0.6, 0.5, 0.7), "edges": (0.3, 0.2, 0.4), "centre": (0.65, 0.6, 0.7)}
+
+
+def test_ratings_carry_means_and_intervals_and_mark_the_best_baseline():
+    panels = {"overlap": RATED, "deletion": RATED}
+    figure = plots.ratings(panels, ("edges", "centre"), lower_is_better=("deletion",))
+    high, low = figure.axes
+    assert [label.get_text() for label in high.get_yticklabels()] == list(RATED)
+    dashed = {ax: [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == "--"] for ax in (high, low)}
+    assert dashed == {high: [0.65], low: [0.3]}
+    points, bars = high.containers[0].lines[0], high.containers[0].lines[2][0]
+    assert points.get_xdata().tolist() == [0.6]
+    np.testing.assert_allclose(bars.get_segments()[0][:, 0], [0.5, 0.7])
+    assert "deletion\n← lower is better" in texts(figure) and "overlap\nhigher is better →" in texts(figure)
+
+
+def test_hiding_and_forgetting_draw_what_they_are_given():
+    curves = {"deletion": {"Grad-CAM layer4": [1, 0.5, 0], "edges": [1, 0.8, 0]}}
+    ax = plots.hiding(curves, ("edges",)).axes[0]
+    drawn = {line.get_label(): line for line in ax.lines}
+    assert drawn["edges"].get_ydata().tolist() == [100, 80, 0]
+    assert drawn["Grad-CAM layer4"].get_xdata().tolist() == [0, 50, 100]
+    figure = plots.forgetting(
+        {"linear": {"LayerCAM layer4": (0.9, 0.8, 1.0)}, "conv1": {"LayerCAM layer4": (0, -0.1, 0)}}
+    )
+    line = next(line for line in figure.axes[0].lines if line.get_label() == "LayerCAM layer4")
+    assert line.get_ydata().tolist() == [1, 0.9, 0] and {"nothing", "linear", "+ conv1"} <= set(texts(figure))
+
+
+def test_agreement_counts_each_kind_and_says_when_nobody_was_asked():
+    figure = plots.agreement([0.9, 0.5, 0.6], [0.1, 1.0, 0.8], [0, 1, 1], ["label wrong", "model wrong"])
+    assert {"label wrong: 1", "model wrong: 2"} <= set(texts(figure))
+    points = np.concatenate([drawn.get_offsets() for drawn in figure.axes[0].collections])
+    np.testing.assert_allclose(sorted(map(tuple, points)), [(50, 100), (60, 80), (90, 10)])
+    assert "nobody was asked about these images" in texts(plots.agreement([], [], [], ["label wrong"]))

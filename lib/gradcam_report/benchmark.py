@@ -10,7 +10,12 @@ from .chapter import duration
 from .config import BenchmarkConfig, ReportError, project_root
 
 Rate = tuple[float, float, float]  # median, least, greatest
-WAYS = {"usual": "usual loop", "ours": "this report", "ours_fp32": "this report, float32"}
+# task -> the beginning of its names in the results, and what the ways are called there
+TASKS = {
+    "training": ("train", {"usual": "usual loop", "ours": "this report"}),
+    "evaluation": ("test", {"usual": "usual loop", "ours": "this report", "ours_fp32": "this report, float32"}),
+    "explanation": ("explain", {"usual": "pytorch-grad-cam", "ours": "this report"}),
+}
 
 
 def stored(config: BenchmarkConfig) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -26,12 +31,12 @@ def stored(config: BenchmarkConfig) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def side_by_side(speed: Mapping[str, Any]) -> dict[str, dict[str, Rate]]:
     """task -> way -> (median, least, greatest) in images a second, from `train_ours`, `test_usual` and so on."""
-    tasks: dict[str, dict[str, Rate]] = {"training": {}, "evaluation": {}}
-    for key, words in WAYS.items():
-        for task, name in (("training", f"train_{key}"), ("evaluation", f"test_{key}")):
-            if name in speed["images_per_second"]:
-                rate = speed["images_per_second"][name]
-                tasks[task][words] = (rate["median"], rate["low"], rate["high"])
+    tasks: dict[str, dict[str, Rate]] = {}
+    for task, (beginning, ways) in TASKS.items():
+        for key, words in ways.items():
+            rate = speed["images_per_second"].get(f"{beginning}_{key}")
+            if rate:
+                tasks.setdefault(task, {})[words] = (rate["median"], rate["low"], rate["high"])
     return tasks
 
 

@@ -6,23 +6,32 @@ full float32, gradients on), puts everything back, and scales the maps.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchcam.methods import GradCAM, LayerCAM, XGradCAM
+from torchcam.methods import GradCAM, LayerCAM, ScoreCAM, XGradCAM
 
 from .config import ReportError
 from .model import ResNet18
 
-Extractor = GradCAM | LayerCAM | XGradCAM
+Extractor = GradCAM | LayerCAM | XGradCAM | ScoreCAM
 
 # With activations A_k of channel k and gradients G_k = d logit_c / d A_k, each map is ReLU(sum_k w_k A_k), where
 #   gradcam   w_k = mean over cells of G_k              Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391
 #   layercam  w_k = ReLU(G_k), cell by cell             Jiang et al. 2021, https://doi.org/10.1109/TIP.2021.3089943
 #   xgradcam  w_k = sum of G_k A_k / sum of A_k         Fu et al. 2020, https://arxiv.org/abs/2008.02312
-# torchcam 0.5.0 follows these three papers. Its Grad-CAM++ departs from the paper (the division by the denominator of
-# alpha acts on a copy and is lost) and its Smooth Grad-CAM++ adds noise without a seed: neither is offered.
-METHODS: dict[str, type[Extractor]] = {"gradcam": GradCAM, "layercam": LayerCAM, "xgradcam": XGradCAM}
+#   scorecam  w = softmax over k of logit_c(image * mask_k), mask_k being A_k scaled to 0-1 and enlarged
+#                                                       Wang et al. 2020, https://arxiv.org/abs/1910.01279
+# torchcam 0.5.0 follows the first three papers. Its Score-CAM scales the masks before it enlarges them, not after, so
+# that they do not quite reach 0 and 1: that is said where its maps are shown. Its Grad-CAM++ departs from the paper
+# (the division by the denominator of alpha acts on a copy and is lost) and its Smooth Grad-CAM++ adds noise without a
+# seed: neither is offered.
+METHODS: dict[str, type[Extractor]] = {
+    "gradcam": GradCAM, "layercam": LayerCAM, "xgradcam": XGradCAM, "scorecam": ScoreCAM,
+}  # fmt: skip
+MASKED = 250  # images of Score-CAM's in one forward pass
+NAMES = {"gradcam": "Grad-CAM", "layercam": "LayerCAM", "xgradcam": "XGrad-CAM", "scorecam": "Score-CAM"}
 
 
 def explain(
@@ -41,7 +50,8 @@ def explain(
     - `targets`: for each name the classes to explain, int64 (N,).
     - `layers`: names of modules whose output is (N, channels, h, w), such as "layer4" or "layer4.1.conv2".
     - `method`: a key of `METHODS`.
-    - `batch_size`: images per forward pass; each pass serves all layers and all targets.
+    - `batch_size`: images per forward pass; each pass serves all layers and all targets. ("scorecam" goes on to make a
+      forward pass of each image for each channel of each layer, which takes hundreds of times as long.)
     - `shared`: scale the targets' maps of one image and layer together, by `rescale_together`, so that they compare.
 
     Returns float32 (N, h, w) at the layer's own size, on the device of `images`, scaled by `rescale` to 0-1 for each
@@ -63,7 +73,8 @@ def explain(
             _check_forward(model, extractor, logits)
             for left, (name, classes) in zip(reversed(range(len(targets))), targets.items(), strict=True):
                 # retain_graph: all but the last target leave the graph of this forward pass to the next one.
-                found = extractor(classes[batch].tolist(), logits, normalized=False, retain_graph=left > 0)
+                graph: dict[str, Any] = {} if method == "scorecam" else {"retain_graph": left > 0}
+                found = extractor(classes[batch].tolist(), logits, normalized=False, **graph)
                 for layer, cam in zip(layers, found, strict=True):
                     maps[name][layer].append(cam.to(images.device))
     whole = {name: {layer: torch.cat(parts) for layer, parts in by_layer.items()} for name, by_layer in maps.items()}
@@ -163,7 +174,8 @@ def explaining(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def _hooked(model: nn.Module, layers: list[str], method: str) -> Iterator[Extractor]:
     """torchcam's extractor on `model`, with its hooks gone afterwards."""
-    with explaining(model), METHODS[method](model, list(layers)) as extractor:
+    options: dict[str, Any] = {"batch_size": MASKED} if method == "scorecam" else {}
+    with explaining(model), METHODS[method](model, list(layers), **options) as extractor:
         yield extractor
 
 

@@ -1,6 +1,6 @@
 """The images that the error chapters show: which ones, what they are, and what the model made of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -119,11 +119,32 @@ def choose(params: Mapping[str, Any]) -> Cases:
 
     Raises `ReportError` when the run has no finished training, made no error, or does not hold an index asked for.
     """
+    folder, record, predictions = _finished(params)
+    rows = errors.choose(predictions, **asdict(params["selection"]))
+    return _shown(params, folder, record, predictions, rows)
+
+
+def of_rows(params: Mapping[str, Any], rows: Callable[[errors.Predictions], np.ndarray]) -> Cases:
+    """The images whose rows, int64 (N,), are picked from the predictions by `rows`; raises as `choose` does."""
+    folder, record, predictions = _finished(params)
+    return _shown(params, folder, record, predictions, rows(predictions))
+
+
+def _finished(params: Mapping[str, Any]) -> tuple[run.RunFolder, run.Record, errors.Predictions]:
     folder = run.RunFolder(params["run"].run_dir)
     folder.need("run.json", "training")
     record = folder.record("run")
     assert record is not None
-    predictions = predictions_of(folder)
-    rows = errors.choose(predictions, **asdict(params["selection"]))
-    images = data.test_images(record["parameters"]["dataset"], params["images"].data_root, predictions.indices[rows])
+    return folder, record, predictions_of(folder)
+
+
+def _shown(
+    params: Mapping[str, Any],
+    folder: run.RunFolder,
+    record: run.Record,
+    predictions: errors.Predictions,
+    rows: np.ndarray,
+) -> Cases:
+    name, root = record["parameters"]["dataset"], params["images"].data_root
+    images = data.test_images(name, root, predictions.indices[rows])
     return Cases(folder, record, predictions, rows, images.numpy(), record["result"]["classes"])

@@ -4,10 +4,15 @@ from gradcam_report import chapter
 params = chapter.begin("training", globals())
 """
 
+import base64
+import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
-from IPython.display import Markdown, display
+import numpy as np
+from IPython.display import HTML, Markdown, display
+from numpy.typing import NDArray
 
 from . import plots
 from .config import Checked, field_names, parse_params
@@ -90,6 +95,50 @@ def glue(**values: object) -> None:
     for name, value in values.items():
         metadata = {"scrapbook": {"name": name, "mime_prefix": prefix}}
         display({f"{prefix}text/plain": repr(value)}, raw=True, metadata=metadata)
+
+
+def captioned(
+    figure: plots.ReportFigure, name: str, caption: str, description: str, link: tuple[str, str] | None = None
+) -> HTML:
+    """A figure of its own with caption and alternative text, for pages that show a number of them known only when run.
+
+    `name` is its anchor on the page, `description` says to those who cannot see it what is seen, `link` is the words
+    and the address of a link at the caption's end.
+    """
+    width, height = (round(float(inches) * plots.SCREEN_DPI) for inches in figure.get_size_inches())
+    encoded = base64.b64encode(figure.webp()).decode("ascii")
+    image = (
+        f'<img alt="{html.escape(description)}" width="{width}" height="{height}" '
+        f'src="data:image/webp;base64,{encoded}">'
+    )
+    more = f' <a href="{html.escape(link[1])}">{html.escape(link[0])}</a>' if link else ""
+    words = f"<figcaption>{html.escape(caption)}{more}</figcaption>"
+    return HTML(f'<figure class="case" id="{html.escape(name)}">{image}{words}</figure>')
+
+
+def confusion_table(confusion: NDArray[np.int64], classes: Sequence[str]) -> HTML:
+    """A confusion matrix int64 (C, C), rows being true classes, as a table whose mistakes link to the error explorer.
+
+    The more images, the darker a mistake's cell.
+    """
+    mistakes = np.where(np.eye(len(classes), dtype=bool), 0, confusion)
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in classes)
+    rows = []
+    for true, name in enumerate(classes):
+        cells = []
+        for predicted, count in enumerate(confusion[true].tolist()):
+            if true == predicted or not count:
+                cells.append(f'<td class="{"hits" if true == predicted else "none"}">{count}</td>')
+                continue
+            address = "explorer.html#" + urlencode({"true": name, "predicted": classes[predicted]})
+            words = f"{count} of {name} taken for {classes[predicted]}"
+            shade = f"--share: {count / mistakes.max():.2f}"
+            link = f'<a href="{html.escape(address)}" aria-label="{html.escape(words)}">{count}</a>'
+            cells.append(f'<td style="{shade}">{link}</td>')
+        rows.append(f'<tr><th scope="row">{html.escape(name)}</th>{"".join(cells)}</tr>')
+    corner = '<td class="corner">true \\ predicted</td>'
+    whole = f"<thead><tr>{corner}{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    return HTML(f'<div class="confusion-table" tabindex="0"><table>{whole}</table></div>')
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:

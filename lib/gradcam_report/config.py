@@ -214,15 +214,52 @@ class HumanConfig(Checked):
 
 @dataclass(frozen=True)
 class CamConfig(Checked):
-    """Which layers' maps, and the method that weighs their channels."""
+    """Which layers' maps, the method that weighs their channels, and a picture of the reader's own.
+
+    `score_cam` says whether slow Score-CAM stands beside the other methods; `picture` is a file, empty for none.
+    """
 
     layers: list[str] = option(list(LAYERS), choices=LAYERS)
-    method: str = option("gradcam", choices=("gradcam", "layercam", "xgradcam"))
+    method: str = option("gradcam", choices=("gradcam", "layercam", "xgradcam", "scorecam"))
+    score_cam: bool = True
+    picture: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.layers:
             raise ReportError(f"layers is empty; name at least one of {', '.join(LAYERS)}.")
+
+
+@dataclass(frozen=True)
+class ExplorerConfig(Checked):
+    """What the error explorer shows besides all errors: whose maps, and how many right answers of each class."""
+
+    map_method: str = option("gradcam", choices=("gradcam", "layercam", "xgradcam"))
+    contrast: int = option(5, low=0, high=50)
+
+
+@dataclass(frozen=True)
+class FaithfulnessConfig(Checked):
+    """How much to test the maps: `photographs` of the test set (0: 500 on a GPU, 100 on a CPU), `drawings` of shapes.
+
+    `steps` of the deletion and insertion curves, `draws` of the bootstrap; `probe_epochs` trains a narrow network on
+    shapes, kept in `probe_dir` (empty: `probe` in the run's folder, or runs/shapes-probe where that is the published
+    run's); `score_cam_on` computes slow Score-CAM on drawings, on both, or nowhere.
+    """
+
+    photographs: int = option(0, low=0, high=10_000)
+    drawings: int = option(300, low=10, high=2_000)
+    sample_seed: int = option(0, low=0, high=2**31 - 1)
+    steps: int = option(8, low=2, high=256)
+    draws: int = option(2000, low=100, high=100_000)
+    probe_epochs: int = option(4, low=1, high=100)
+    probe_dir: str = ""
+    score_cam_on: str = option("drawings", choices=("drawings", "both", "nowhere"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 0 < self.photographs < 10:
+            raise ReportError(f"photographs is {self.photographs}; it must be 0 or at least 10.")
 
 
 @dataclass(frozen=True)
@@ -252,6 +289,8 @@ CONCERNS: dict[str, type] = {
     "selection": SelectionConfig,
     "human": HumanConfig,
     "cam": CamConfig,
+    "explorer": ExplorerConfig,
+    "faithfulness": FaithfulnessConfig,
     "benchmark": BenchmarkConfig,
 }
 _FITTING = ("run", "data", "augment", "optim")
@@ -261,7 +300,9 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "lr_finder": (*_FITTING, "range_test", "device", "cache"),
     "training": (*_FITTING, "schedule", "seeds", "device", "cache"),
     "error_analysis": ("run", "images", "selection", "human"),
-    "gradcam": ("run", "images", "selection", "cam", "device"),
+    "gradcam": ("run", "images", "selection", "cam", "human", "device"),
+    "explorer": ("run", "images", "human", "explorer", "device"),
+    "faithfulness": ("run", "images", "faithfulness", "device"),
     "benchmarks": ("run", "benchmark"),
 }
 

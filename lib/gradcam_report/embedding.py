@@ -37,6 +37,16 @@ def nearest(queries: NDArray[np.floating], among: NDArray[np.floating], k: int) 
     return order, np.sqrt(np.maximum(np.take_along_axis(squared, order, axis=1), 0))
 
 
+def strangers(features: NDArray[np.floating], labels: Ints, k: int = 10) -> Floats:
+    """The share, float64 (N,), of each image's `k` nearest others that are of another class.
+
+    `features` are float (N, D) with more than `k` rows, `labels` int64 (N,).
+    """
+    rows, _ = nearest(features, features, k + 1)
+    others = np.array([near[near != row][:k] for row, near in enumerate(rows)])  # without itself
+    return np.mean(labels[others] != labels[:, None], axis=1)
+
+
 def in_the_plane(features: NDArray[np.floating], method: str, seed: int = 0) -> Floats:
     """Features, float (N, D), as points of a plane, float64 (N, 2).
 

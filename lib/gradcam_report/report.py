@@ -122,6 +122,10 @@ def expected_images(chapter: str, parameters: Mapping[str, Any]) -> float:
     if chapter == "training":
         tested = (parameters["test_size"] or 10_000) + min(train, 5_000)
         return parameters["seeds"] * (parameters["epochs"] * (train + tested / 3) + 3 * tested + 500)
+    if chapter == "gradcam" and parameters["score_cam"]:
+        return 700.0 + 200 * (len(parameters["indices"]) or parameters["n_images"])
+    if chapter == "faithfulness":
+        return 1000 * parameters["probe_epochs"] + 10 * (parameters["photographs"] or 100) * parameters["steps"]
     return 700.0
 
 

@@ -235,11 +235,11 @@ def peak_lr(params: Mapping[str, Any]) -> tuple[float, str]:
     )
 
 
-def in_run(params: dict[str, Any]) -> tuple[run.RunFolder, run.Record]:
+def in_run(params: dict[str, Any], width: int = 64) -> tuple[run.RunFolder, run.Record]:
     """The training of a run folder: the stored one if made with the same parameters, else computed (or resumed).
 
-    `params` is what `config.parse_params("training", ...)` returns. Raises `ReportError` for a folder of another recipe
-    and `Diverged` when the loss is not finite.
+    `params` is what `config.parse_params("training", ...)` returns, `width` that of the network, see `model.ResNet18`.
+    Raises `ReportError` for a folder of another recipe and `Diverged` when the loss is not finite.
     """
     config = data.settled(params["data"])
     max_lr, source = peak_lr(params)
@@ -247,12 +247,13 @@ def in_run(params: dict[str, Any]) -> tuple[run.RunFolder, run.Record]:
     recipe = Recipe(params["augment"], params["optim"], schedule, config.seed)
     concerns = (config, recipe.augment, recipe.optim, recipe.schedule)
     asked = {k: v for c in concerns for k, v in asdict(c).items() if k != "data_root"}
+    asked |= {"width": width} if width != 64 else {}
     folder, record = run.settle(params["run"].run_dir, "run", asked, params["cache"].force)
     if record is None:
         folder.prepare()
         compute = resolve(params["device"].device, recipe.optim.precision)
         dataset, commit = data.load(config), run.commit()
-        trainer = Trainer(dataset, recipe, compute)
+        trainer = Trainer(dataset, recipe, compute, width)
         if not trainer.resume(folder, asked, finished=not params["cache"].force):
             trainer.save(folder, asked)
         trainer.fit(folder, asked)

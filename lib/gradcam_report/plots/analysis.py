@@ -87,6 +87,33 @@ def selective(coverage: ArrayLike, accuracy: ArrayLike, marks: Sequence[float] =
 
 
 @styled
+def agreement(confidence: ArrayLike, shares: ArrayLike, kinds: ArrayLike, names: Sequence[str]) -> ReportFigure:
+    """Draw errors by the network's confidence and by the share of people who chose the label, coloured by kind.
+
+    Args:
+        confidence: float (N,), 0-1, the network's, in its answer.
+        shares: float (N,), 0-1.
+        kinds: int (N,), positions in `names`.
+        names: at most four kinds of errors.
+    """
+    confidence, shares, kinds = np.asarray(confidence, np.float64), np.asarray(shares, np.float64), np.asarray(kinds)
+    figure = new_figure(3.8)
+    ax = figure.subplots()
+    for number, (name, colour, marker) in enumerate(
+        zip(names, (VERMILLION, ORANGE, BLUE, GREEN), "sD^o", strict=False)
+    ):
+        own = kinds == number
+        ax.scatter(100 * confidence[own], 100 * shares[own], s=16, color=colour, marker=marker, alpha=0.6,
+                   linewidths=0, label=f"{name}: {own.sum()}")  # fmt: skip
+    if not len(confidence):
+        ax.text(0.5, 0.5, "nobody was asked about these images", ha="center", va="center", transform=ax.transAxes)
+    ax.set(xlim=(0, 100), ylim=(-3, 103), xlabel="the network's confidence in its answer (%)",
+           ylabel="people who chose the label (%)")  # fmt: skip
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=len(names))
+    return figure
+
+
+@styled
 def plane(points: Mapping[str, ArrayLike], labels: ArrayLike, wrong: ArrayLike, classes: Sequence[str]) -> ReportFigure:
     """Draw images as points of planes, coloured by true class, errors ringed; each class named at its middle.
 

@@ -11,7 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from gradcam_report.plots.images import to_hwc
-from gradcam_report.plots.style import BLUE, GREY, VERMILLION, WIDTH, ReportFigure, new_figure, styled, text_width
+from gradcam_report.plots.style import (
+    BLUE,
+    GREY,
+    VERMILLION,
+    WIDTH,
+    ReportFigure,
+    new_figure,
+    signed,
+    styled,
+    text_width,
+)
 
 SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, "white", VERMILLION])  # against, nothing, for
 COLOURS = "plasma"  # perceptually uniform, and no shade of it is grey like the image underneath
@@ -50,27 +60,29 @@ def blended_colours(alpha: float) -> ListedColormap:
     return ListedColormap(overlay(np.full((1, 256, 3), 128, np.uint8), levels, alpha)[0])
 
 
-def column_starts(groups: int, layers: int) -> NDArray[np.float64]:
-    """Return the left edge of each column in tile widths: the image, then each group of layers after a wider gap."""
-    column = np.arange(1 + groups * layers)
-    group = np.where(column == 0, 0, 1 + (column - 1) // layers)
-    return column * (1 + GAP) + group * 2 * GAP
+def column_starts(sizes: Sequence[int]) -> NDArray[np.float64]:
+    """Return the left edge of each column in tile widths: the image, then each group of columns after a wider gap."""
+    group = np.concatenate([[0], *(np.full(size, number + 1) for number, size in enumerate(sizes))])
+    return np.arange(len(group)) * (1 + GAP) + group * 2 * GAP
 
 
-def headings(ax: Axes, starts: NDArray[np.float64], layers: Sequence[str], groups: Sequence[str], tile: float) -> None:
-    """Name the layers above their columns, and above them, over a rule, each group; `tile` is in inches."""
-    longest = max(map(text_width, layers))
+def headings(ax: Axes, starts: NDArray[np.float64], groups: Mapping[str, Sequence[str]], tile: float) -> None:
+    """Name the columns, and above them, over a rule, each group of columns; `tile` is in inches."""
+    names = [name for columns in groups.values() for name in columns]
+    longest = max(map(text_width, names))
     tilted = longest > tile
     ax.xaxis.tick_top()
-    ax.set_xticks(starts + 0.5, ["image", *list(layers) * len(groups)], fontsize=8, rotation=20 if tilted else 0)
+    ax.set_xticks(starts + 0.5, ["image", *names], fontsize=8, rotation=20 if tilted else 0)
     rule = -(0.24 + (0.36 * longest if tilted else 0)) / tile
-    width = len(layers) * (1 + GAP) - GAP
-    if max(text_width(text, 8.5) for text in groups) > width * tile:
-        groups = [text.replace(" for ", " for\n") for text in groups]
-    for number, text in enumerate(groups):
-        first, last = starts[1 + number * len(layers)], starts[(number + 1) * len(layers)] + 1
-        ax.plot([first, last], [rule, rule], color=GREY, linewidth=1, clip_on=False)
-        ax.text((first + last) / 2, rule - 0.05 / tile, text, ha="center", va="bottom", weight="bold", fontsize=9)
+    first = 1
+    widths = [(len(columns) * (1 + GAP) - GAP) * tile for columns in groups.values()]
+    broken = any(text_width(text, 8.5) > width for text, width in zip(groups, widths, strict=True))
+    for text, columns in groups.items():
+        left, right = starts[first], starts[first + len(columns) - 1] + 1
+        words = text.replace(" for ", " for\n") if broken else text
+        ax.plot([left, right], [rule, rule], color=GREY, linewidth=1, clip_on=False)
+        ax.text((left + right) / 2, rule - 0.05 / tile, words, ha="center", va="bottom", weight="bold", fontsize=9)
+        first += len(columns)
 
 
 def place(ax: Axes, image: NDArray[np.generic], left: float, row: int) -> None:
@@ -111,7 +123,7 @@ def margin_maps(
         above.imshow(tile, interpolation="nearest")
         above.set_title(title, fontsize=8, fontweight="normal", linespacing=1.25, pad=3)
         drawn = below.imshow(heat, cmap=SIGNED, vmin=-reach, vmax=reach, interpolation="nearest")
-        below.set_title(f"sum {margin:+.2f}".replace("-", "\u2212"), fontsize=8, fontweight="normal", pad=3)
+        below.set_title(f"sum {signed(margin)}", fontsize=8, fontweight="normal", pad=3)
     if len(tiles):
         bar = figure.colorbar(drawn, ax=grid, location="bottom", aspect=50, pad=0.02)
         bar.set_label("what each cell adds to logit(predicted) − logit(true)")
@@ -122,48 +134,41 @@ def margin_maps(
 def cam_grid(
     images: ArrayLike,
     maps: Mapping[str, Mapping[str, ArrayLike]],
-    layers: Sequence[str],
     row_titles: Sequence[str],
-    target_names: Sequence[str] = ("predicted", "true"),
-    method: str = "Grad-CAM",
+    scale: str = "evidence for the class, each map scaled to 0-1 by its own maximum",
     smooth: bool = False,
-    shared: bool = False,
 ) -> ReportFigure:
-    """Draw one row per image: the image, then its maps at each layer, for each target class in turn.
+    """Draw one row per image: the image, then its maps, in groups of columns.
 
     Args:
         images: uint8 (N, 3, H, W) or (N, H, W, 3), 0-255.
-        maps: target's name -> layer's name -> float (N, h, w), 0-1. A map that is zero throughout is labelled as empty.
-        layers: which layers, in this order.
+        maps: group's heading -> column's name -> float (N, h, w), 0-1. A map that is zero throughout is labelled as
+            empty.
         row_titles: N texts, of one or more lines (see `error_title`).
-        target_names: which targets, in this order.
-        method: the maps' name in headings.
+        scale: what the colour bar says.
         smooth: see `overlay`; by default a map shows its own cells, which is as finely as it was computed.
-        shared: whether the targets' maps of one image and layer have one scale, which the colour bar then says.
     """
     tiles = to_hwc(images)
     if len(row_titles) != len(tiles):
         raise ValueError(f"{len(tiles)} images need as many row titles, not {len(row_titles)}")
-    starts = column_starts(len(target_names), len(layers))
+    starts = column_starts([len(columns) for columns in maps.values()])
     tile = min(1.1, (WIDTH - max(map(text_width, row_titles)) - 0.2) / (starts[-1] + 1))  # inches
     figure = new_figure(tile * (1 + GAP) * len(tiles) + 1.3)
     ax = figure.subplots()
+    heats = [np.asarray(heat) for columns in maps.values() for heat in columns.values()]
     for row, image in enumerate(tiles):
         place(ax, image, starts[0], row)
-        columns = [(target, layer) for target in target_names for layer in layers]
-        for start, (target, layer) in zip(starts[1:], columns, strict=True):
-            heat = np.asarray(maps[target][layer])[row]
-            place(ax, overlay(image, heat, smooth=smooth), start, row)
-            if not heat.any():
+        for start, heat in zip(starts[1:], heats, strict=True):
+            place(ax, overlay(image, heat[row], smooth=smooth), start, row)
+            if not heat[row].any():
                 label_empty(ax, start, row)
     ax.set(xlim=(0, starts[-1] + 1), ylim=((1 + GAP) * len(tiles) - GAP, 0), aspect="equal", anchor="NW")
     ax.set_yticks((1 + GAP) * np.arange(len(tiles)) + 0.5, row_titles, fontsize=8, linespacing=1.3)
-    headings(ax, starts, layers, [f"{method} for the {name} class" for name in target_names], tile)
+    headings(ax, starts, {group: list(columns) for group, columns in maps.items()}, tile)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.grid(visible=False)
     key = ScalarMappable(cmap=blended_colours(ALPHA))
     bar = figure.colorbar(key, ax=ax, pad=0.12 / figure.get_figheight(), location="bottom", aspect=50, panchor=False)
-    scaled = "each pair of maps" if shared else "each map"
-    bar.set_label(f"evidence for the class: {method}, {scaled} scaled to 0-1 by its own maximum")
+    bar.set_label(scale)
     return figure

@@ -69,11 +69,21 @@ class ReportFigure(Figure):
 
     def png(self) -> bytes:
         """Return the figure as PNG of `DPI` dots per inch, exactly its own width and height."""
-        drawn, encoded = io.BytesIO(), io.BytesIO()
-        self.savefig(drawn, format="png", dpi=DPI, bbox_inches=None, pil_kwargs={"compress_level": 1})
-        # Without the alpha channel, which is opaque everywhere, the file is a tenth smaller.
-        Image.open(drawn).convert("RGB").save(encoded, "PNG", optimize=True, dpi=(DPI, DPI))
+        encoded = io.BytesIO()
+        self._drawn().save(encoded, "PNG", optimize=True, dpi=(DPI, DPI))
         return encoded.getvalue()
+
+    def webp(self) -> bytes:
+        """Return the same pixels as lossless WebP: half the size, for pages that hold many figures."""
+        encoded = io.BytesIO()
+        self._drawn().save(encoded, "WEBP", lossless=True, method=6)
+        return encoded.getvalue()
+
+    def _drawn(self) -> Image.Image:
+        """The figure's pixels, without the alpha channel, which is opaque everywhere."""
+        drawn = io.BytesIO()
+        self.savefig(drawn, format="png", dpi=DPI, bbox_inches=None, pil_kwargs={"compress_level": 1})
+        return Image.open(drawn).convert("RGB")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
         """Give Jupyter the PNG and its size in CSS pixels; takes precedence over the inline backend's own encoding."""
@@ -102,6 +112,11 @@ def wrap(text: str, inches: float, size: float = 8) -> str:
 def new_figure(height: float) -> ReportFigure:
     """Return an empty figure, `WIDTH` by `height` inches, laid out without overlap when it is drawn."""
     return ReportFigure(figsize=(WIDTH, height), layout="constrained")
+
+
+def signed(value: float) -> str:
+    """Return a number with its sign and two decimals, the sign as typographers have it: -0.5 -> '−0.50'."""
+    return f"{value:+.2f}".replace("-", "\u2212")
 
 
 def percent(fraction: float, digits: int = 1) -> str:

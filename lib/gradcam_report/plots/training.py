@@ -119,6 +119,38 @@ def lr_curve(
 
 
 @styled
+def peak_study(
+    lrs: ArrayLike, accuracies: ArrayLike, suggestions: Mapping[str, float | None], chosen: str
+) -> ReportFigure:
+    """Draw the accuracy of trainings against the peak of their schedule, and where each rule would have put it.
+
+    Args:
+        lrs: float (P,), per step, increasing.
+        accuracies: float (P,), 0-1.
+        suggestions: rule's name -> learning rate, or None where the rule finds none.
+        chosen: the rule to set off from the others.
+    """
+    lrs, percents = np.asarray(lrs, np.float64), 100 * np.asarray(accuracies, np.float64)
+    known = {name: lr for name, lr in suggestions.items() if lr is not None}
+    figure = new_figure(3.0 + 0.2 * len(known))
+    ax = figure.subplots()
+    ax.plot(lrs, percents, color=BLUE, marker="o")
+    best = int(percents.argmax())
+    for number, (lr, percent_) in enumerate(zip(lrs, percents, strict=True)):
+        weight = "bold" if number == best else "normal"
+        ax.annotate(f"{percent_:.1f}", (lr, percent_), xytext=(0, -12), textcoords="offset points", ha="center",
+                    fontsize=8, weight=weight)  # fmt: skip
+    ax.set_xscale("log")
+    ax.set_xlim(0.8 * min([lrs.min(), *known.values()]), 1.25 * max([lrs.max(), *known.values()]))
+    reach = float(np.ptp(percents)) or 1.0
+    ax.set_ylim(percents.min() - 0.15 * reach, percents.max() + 0.08 * reach)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda lr, _: f"{lr:g}"))
+    flags(ax, known, chosen)
+    ax.set(xlabel="peak of the learning rate (log scale)", ylabel="held-out images right (%)")
+    return figure
+
+
+@styled
 def schedule(steps: ArrayLike, lrs: ArrayLike, epochs: float) -> ReportFigure:
     """Draw the learning rate over training, with its peak marked.
 

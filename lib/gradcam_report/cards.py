@@ -1,0 +1,213 @@
+"""One image on one card: what the network answered, what people see, where the evidence lies, what resembles it.
+
+made = cards.explained(net, images, normalizer, probabilities, labels, classes, layers, method)
+cards.sentence(made[0])
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from . import cam, cases, data, embedding, errors, human, plots
+from .config import ReportError
+from .data import Normalizer
+from .model import ResNet18
+
+
+@dataclass(frozen=True, eq=False)
+class Card:
+    """All that is known of one image; `other` is the class that the answer is set against.
+
+    That is the true class, or where the answer is right or the truth unknown (`true` is None) the runner-up.
+    """
+
+    image: NDArray[np.uint8]
+    """uint8 (3, 32, 32), 0-255."""
+    classes: Sequence[str]
+    probabilities: NDArray[np.float64]
+    """float64 (C,), the network's."""
+    predicted: int
+    other: int
+    true: int | None
+    maps: dict[str, dict[str, NDArray[np.float32]]]
+    """"predicted" and "other" -> layer -> float32 (h, w), 0-1 on one scale for both."""
+    cells: NDArray[np.float32]
+    """float32 (h, w): what each cell of layer4 adds to `margin`."""
+    margin: float
+    """logit(predicted) - logit(other) without the biases."""
+    votes: NDArray[np.int64] | None = None
+    """int64 (C,): how many people chose each class, if any were asked."""
+    near_images: NDArray[np.uint8] | None = None
+    """uint8 (K, 3, 32, 32): the nearest training images, nearest first, if they are known."""
+    near_labels: NDArray[np.int64] | None = None
+    """int64 (K,)."""
+
+    def top(self, count: int = 3) -> list[int]:
+        """The most probable classes, the first one first."""
+        return [int(c) for c in np.argsort(-self.probabilities, kind="stable")[:count]]
+
+
+def explained(
+    net: ResNet18,
+    images: Tensor,
+    normalizer: Normalizer,
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64] | None,
+    classes: Sequence[str],
+    layers: Sequence[str],
+    method: str = "gradcam",
+) -> list[Card]:
+    """Cards of images uint8 (N, 3, 32, 32) with the network's `probabilities`, float64 (N, C), and their explanations.
+
+    `labels` are the true classes, int64 (N,), None where nobody knows them.
+    """
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    predicted, other = order[:, 0], order[:, 1]
+    if labels is not None:
+        other = np.where(labels == predicted, other, labels)
+    targets = {"predicted": torch.from_numpy(predicted.copy()), "other": torch.from_numpy(other.copy())}
+    normalised = normalizer(images)
+    maps = cam.explain(net, normalised, targets, layers, method, shared=True)
+    cells, margins = cam.margin_map(net, normalised, targets["predicted"], targets["other"])
+    return [
+        Card(
+            image=images[i].numpy(),
+            classes=classes,
+            probabilities=probabilities[i],
+            predicted=int(predicted[i]),
+            other=int(other[i]),
+            true=None if labels is None else int(labels[i]),
+            maps={target: {layer: m[i].numpy() for layer, m in found.items()} for target, found in maps.items()},
+            cells=cells[i].numpy(),
+            margin=float(margins[i]),
+        )
+        for i in range(len(images))
+    ]
+
+
+def sentence(card: Card) -> str:
+    """What the numbers of a card say, in plain words and nothing beyond them."""
+    said = [_answer(card)]
+    if card.votes is not None:
+        said.append(_people(card))
+    said.append(_cells(card))
+    if card.near_labels is not None:
+        said.append(_neighbours(card))
+    return " ".join(said)
+
+
+def _answer(card: Card) -> str:
+    """What was answered, and what instead of it."""
+    predicted, other = (f"“{card.classes[c]}”" for c in (card.predicted, card.other))
+    sure, less = (plots.percent(float(card.probabilities[c])) for c in (card.predicted, card.other))
+    if card.true is None:
+        return f"The network answers {predicted} with {sure}; next comes {other} with {less}."
+    if card.true == card.predicted:
+        return f"The network answers {predicted} with {sure}, which is right; next comes {other} with {less}."
+    return f"The network answers {predicted} with {sure}; the label says {other}, which it gives {less}."
+
+
+def _people(card: Card) -> str:
+    """How many people chose the classes in question, and any class that more of them chose."""
+    votes = card.votes
+    assert votes is not None
+    asked = dict.fromkeys([card.other, card.predicted, int(votes.argmax())])
+    counts = ", ".join(f"{votes[c]} “{card.classes[c]}”" for c in sorted(asked, key=lambda c: -votes[c]))
+    return f"Of {votes.sum()} people asked, {counts}."
+
+
+def _cells(card: Card) -> str:
+    """How many of layer4's cells spoke for the answer, and the one that spoke most for it."""
+    cells = card.cells
+    height, width = cells.shape
+    row, column = divmod(int(cells.argmax()), width)
+    where = f"{'upper' if row < height / 2 else 'lower'} {'left' if column < width / 2 else 'right'}"
+    sides = f"“{card.classes[card.predicted]}” against “{card.classes[card.other]}”"
+    count = int((cells > 0).sum())
+    if not count:
+        return f"None of the {cells.size} cells of layer4 speaks for {sides}: the biases decided."
+    return (
+        f"Of the {cells.size} cells of layer4, {count} speak for {sides}; the one that says most, "
+        f"{plots.signed(cells.max())} of a margin of {plots.signed(card.margin)} without the biases, lies "
+        f"{where} of the middle."
+    )
+
+
+def _neighbours(card: Card) -> str:
+    """What the nearest training images are."""
+    labels = card.near_labels
+    assert labels is not None
+    kinds = sorted(set(labels.tolist()), key=lambda c: -int((labels == c).sum()))
+    counts = ", ".join(f"{(labels == c).sum()} “{card.classes[c]}”" for c in kinds)
+    return f"Of the {len(labels)} nearest training images, {counts}."
+
+
+def title(card: Card) -> str:
+    """The answer in a line: "dog 97.1 %, labelled cat"."""
+    answer = f"{card.classes[card.predicted]} {plots.percent(float(card.probabilities[card.predicted]))}"
+    if card.true is None:
+        return answer
+    return f"{answer}, rightly" if card.true == card.predicted else f"{answer}, labelled {card.classes[card.true]}"
+
+
+def description(card: Card) -> str:
+    """What is seen on a card as `plots.case_card` draws it, for those who cannot see it."""
+    layers = list(card.maps["predicted"])
+    parts = [
+        f"Card of one small picture with bars for {', '.join(card.classes[c] for c in card.top())}: the network's "
+        f"probability{'' if card.votes is None else ' above the share of people who chose the class'}",
+        f"heat maps at {', '.join(layers)} for {card.classes[card.predicted]} and for {card.classes[card.other]}",
+        f"a table of signed numbers, one for each cell of layer4, with the sum {plots.signed(card.margin)}",
+    ]
+    if card.near_labels is not None:
+        parts.append(f"{len(card.near_labels)} training images below")
+    return "; ".join(parts) + "."
+
+
+def of_cases(net: ResNet18, chosen: cases.Cases, params: Mapping[str, Any]) -> tuple[list[Card], str]:
+    """(a card for each chosen test image, a note about what is missing on them, empty if nothing is).
+
+    `params` are the chapter's. Cards go without votes and neighbours that cannot be had.
+    """
+    wanted, normalizer = params["cam"], data.NORMALIZERS[chosen.dataset]
+    probabilities = chosen.predictions.probabilities[chosen.rows]
+    images = torch.from_numpy(chosen.images)
+    made = explained(net, images, normalizer, probabilities, chosen.true, chosen.classes, wanted.layers, wanted.method)
+    missing = []
+    try:
+        made = [
+            replace(card, near_images=images, near_labels=labels)
+            for card, (images, labels) in zip(made, _near(chosen, params["images"].data_root), strict=True)
+        ]
+    except ReportError as error:
+        missing.append(f"The cards go without the nearest training images. {error}")
+    try:
+        judged = human.load(params["human"].human_root) if chosen.dataset == "cifar10" else None
+    except ReportError as error:
+        return made, " ".join([*missing, f"The cards go without people's votes. {error}"])
+    if judged is None:
+        return made, " ".join([*missing, "Nobody was asked about drawn images: the cards have no votes."])
+    made = [replace(card, votes=judged.votes[index]) for card, index in zip(made, chosen.indices, strict=True)]
+    return made, " ".join(missing)
+
+
+def _near(chosen: cases.Cases, data_root: str, count: int = 5) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """For each chosen image the training images, uint8 (5, 3, 32, 32), whose features are nearest, and their labels."""
+    train, features = cases.training_images(chosen.folder, chosen.record, data_root)
+    rows, _ = embedding.nearest(cases.test_features(chosen.folder)[chosen.rows], features, count)
+    return zip(train.images.numpy()[rows], train.labels.numpy()[rows], strict=True)
+
+
+def of_picture(net: ResNet18, image: Tensor, chosen: cases.Cases, params: Mapping[str, Any]) -> Card:
+    """The card of a reader's own picture, uint8 (1, 3, 32, 32), explained with the layers and method of the chapter."""
+    normalizer = data.NORMALIZERS[chosen.dataset]
+    with cam.explaining(net), torch.no_grad():
+        logits = net(normalizer(image).to(next(net.parameters()).device)).cpu().numpy()
+    wanted = params["cam"]
+    probabilities = errors.softmax(logits)
+    return explained(net, image, normalizer, probabilities, None, chosen.classes, wanted.layers, wanted.method)[0]

@@ -1,0 +1,303 @@
+"""The published site in a real browser: no errors, no request to anyone, accessible, the explorer as used.
+
+Skipped where there is no Chromium. CHROMIUM names another one than that on the path, SITE a folder with a built site.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+TOP = Path(__file__).parent.parent
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+TOC = yaml.safe_load((TOP / "_toc.yml").read_text(encoding="utf-8"))
+PAGES = [TOC["root"], *(chapter["file"] for chapter in TOC["chapters"])]
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published chapters as a site."""
+    if os.environ.get("SITE"):
+        return Path(os.environ["SITE"]).resolve()
+    out = tmp_path_factory.mktemp("site")
+    program = Path(sys.executable).with_name("jupyter-book")
+    done = subprocess.run(
+        [program, "build", "--all", "-W", "-n", "--keep-going", "--path-output", out, "book/"],
+        cwd=TOP, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return out / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+class Visit:
+    """One tab, and everything in it that went wrong."""
+
+    def __init__(self, browser: Browser, site: Path, **options: Any) -> None:
+        self.site = site
+        self.context = browser.new_context(**options)
+        self.page: Page = self.context.new_page()
+        self.faults: list[str] = []
+        self.page.on("console", lambda m: m.type in ("error", "warning") and self.faults.append(m.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url[:100]}"))
+        self.page.on("request", self._local)
+
+    def _local(self, request: Any) -> None:
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            self.faults.append(f"external: {request.url[:100]}")
+
+    def open(self, name: str, anchor: str = "") -> Page:
+        self.page.goto(f"{(self.site / name).as_uri()}.html{anchor}")
+        return self.page
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Path) -> Iterator[Callable[..., Visit]]:
+    opened: list[Visit] = []
+
+    def start(**options: Any) -> Visit:
+        opened.append(Visit(browser, site, **options))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_loads_without_error_or_request_to_anyone(visit: Callable[..., Visit], name: str) -> None:
+    tab = visit()
+    tab.open(name)
+    tab.page.wait_for_load_state("networkidle")
+    assert tab.faults == []
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_no_page_scrolls_sideways(visit: Callable[..., Visit], width: int) -> None:
+    tab = visit(viewport={"width": width, "height": 800})
+    wide = {}
+    for name in PAGES:
+        page = tab.open(name)
+        extent = page.evaluate("document.scrollingElement.scrollWidth")
+        if extent > width:
+            wide[name] = extent
+    assert wide == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_no_serious_fault_of_accessibility(visit: Callable[..., Visit], name: str, scheme: str) -> None:
+    tab = visit(color_scheme=scheme)
+    page = tab.open(name)
+    assert page.get_attribute("html", "data-theme") == scheme
+    found = Axe().run(page).response["violations"]
+    faults = [
+        (fault["id"], [node["html"][:150] for node in fault["nodes"][:3]])
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+    ]
+    assert faults == []
+
+
+# The explorer
+
+
+def explorer(tab: Visit, anchor: str = "") -> Page:
+    page = tab.open("explorer", anchor)
+    page.wait_for_selector('.explorer[data-ready="true"]')
+    return page
+
+
+def count(page: Page) -> int:
+    return page.locator(".explorer ul.tiles li").count()
+
+
+def picture(page: Page) -> list[int]:
+    """The pixels of the open case."""
+    return page.evaluate(
+        "[...document.querySelector('.explorer dialog canvas').getContext('2d').getImageData(0, 0, 32, 32).data]"
+    )
+
+
+def case_number(page: Page) -> str:
+    found = re.match(r"# (\d+):", page.locator(".explorer dialog h3").inner_text())
+    assert found
+    return found[1]
+
+
+def test_filters_show_what_they_say_and_can_be_undone(visit: Callable[..., Visit]) -> None:
+    tab = visit()
+    page = explorer(tab)
+    data = page.evaluate("JSON.parse(document.querySelector('.explorer .data').textContent)")
+    errors = [row for row in data["cases"] if row["t"] != row["p"]]
+    assert count(page) == len(errors) > 100
+    page.select_option("select[name=true]", "cat")
+    page.select_option("select[name=predicted]", "dog")
+    cat, dog = data["classes"].index("cat"), data["classes"].index("dog")
+    wanted = [row for row in errors if (row["t"], row["p"]) == (cat, dog)]
+    assert count(page) == len(wanted) > 5
+    assert f"{len(wanted)} of {len(data['cases'])} cases" in page.locator(".explorer .count").inner_text()
+    page.locator("input[name=from]").fill("70")
+    assert count(page) == sum(row["q"][row["p"]] >= 700 for row in wanted)
+    page.locator("input[name=from]").fill("0")
+    page.locator("input[name=people]").fill("50")
+    assert count(page) == sum(row["v"][row["t"]] <= sum(row["v"]) / 2 for row in wanted)
+    page.get_by_role("button", name="show all errors").click()
+    assert count(page) == len(errors) and page.url.endswith("explorer.html")
+    page.select_option("select[name=kind]", "right")
+    assert count(page) == len(data["cases"]) - len(errors)
+    assert tab.faults == []
+
+
+def test_order_changes_and_is_kept_in_the_address(visit: Callable[..., Visit]) -> None:
+    page = explorer(visit())
+    first = page.locator(".explorer ul.tiles button").first
+    surest = first.get_attribute("aria-label")
+    page.select_option("select[name=sort]", "least sure first")
+    unsure = first.get_attribute("aria-label")
+    assert surest != unsure and "sort=least+sure+first" in page.url
+    page.reload()
+    page.wait_for_selector('.explorer[data-ready="true"]')
+    assert first.get_attribute("aria-label") == unsure
+    assert page.locator("select[name=sort]").input_value() == "least sure first"
+
+
+def test_a_permalink_opens_the_case_as_it_was_seen(visit: Callable[..., Visit]) -> None:
+    page = explorer(visit())
+    page.locator(".explorer ul.tiles button").nth(3).click()
+    page.get_by_role("radio").nth(1).check()
+    page.locator("dialog input[name=layer]").fill("3")
+    number, seen, address = case_number(page), picture(page), page.url
+    assert f"case={number}" in address and "view=other" in address and "layer=3" in address
+    again = explorer(visit(), "#" + address.partition("#")[2])
+    assert again.locator(".explorer dialog").is_visible()
+    assert case_number(again) == number and picture(again) == seen
+
+
+def test_a_link_with_nonsense_shows_the_page_as_it_begins(visit: Callable[..., Visit]) -> None:
+    tab = visit()
+    page = explorer(tab, "#true=unicorn&case=99999&layer=9&from=abc&sort=toString&kind=<b>&x=1")
+    assert count(page) > 100 and not page.locator(".explorer dialog").is_visible() and tab.faults == []
+
+
+def test_an_open_case_fits_a_phone(visit: Callable[..., Visit]) -> None:
+    page = explorer(visit(viewport={"width": 360, "height": 700}))
+    page.locator(".explorer ul.tiles button").first.click()
+    box = page.locator(".explorer dialog")
+    assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
+    canvas = box.locator("canvas").bounding_box()
+    assert canvas and canvas["width"] <= 340 and canvas["x"] >= 0
+
+
+def test_on_a_dark_page_the_explorer_and_the_cards_are_dark(visit: Callable[..., Visit]) -> None:
+    for name, selector in (("explorer", ".explorer .count"), ("gradcam", "figure.case figcaption")):
+        page = visit(color_scheme="dark").open(name)
+        grounds = page.locator(selector).first.evaluate(
+            """part => {
+              const found = [];
+              for (let one = part; one; one = one.parentElement) found.push(getComputedStyle(one).backgroundColor);
+              return found.filter((colour) => colour !== 'rgba(0, 0, 0, 0)');
+            }"""
+        )
+        assert all(max(map(int, re.findall(r"\d+", colour)[:3])) < 80 for colour in grounds), grounds
+
+
+def test_sliders_and_views_change_pixels_and_opacity_zero_is_the_image_itself(visit: Callable[..., Visit]) -> None:
+    page = explorer(visit())
+    page.locator(".explorer ul.tiles button").first.click()
+    seen = [picture(page)]
+    for layer in "123":
+        page.locator("dialog input[name=layer]").fill(layer)
+        seen.append(picture(page))
+    for view in (1, 2):
+        page.get_by_role("radio").nth(view).check()
+        seen.append(picture(page))
+    assert len({tuple(pixels) for pixels in seen}) == len(seen)
+    assert page.locator("dialog input[name=layer]").is_disabled()  # the margin is of layer4
+    page.locator("dialog input[name=opacity]").fill("0")
+    plain = picture(page)
+    assert plain not in seen and any(plain[i] != plain[i + 1] for i in range(0, len(plain), 4)), "in colour"
+
+
+def test_everything_works_without_a_mouse(visit: Callable[..., Visit]) -> None:
+    page = explorer(visit())
+    first = page.locator(".explorer ul.tiles button").first
+    first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert focused and focused != first.get_attribute("aria-label")
+    page.keyboard.press("Enter")
+    assert page.locator(".explorer dialog").is_visible() and f"number {case_number(page)}," in focused
+    page.keyboard.press("ArrowRight")
+    following = case_number(page)
+    assert f"number {following}," not in focused
+    page.keyboard.press("Escape")
+    assert not page.locator(".explorer dialog").is_visible()
+    assert f"number {following}," in page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert page.locator('.explorer ul.tiles button[tabindex="0"]').count() == 1
+
+
+def test_an_open_case_is_accessible_in_light_and_dark(visit: Callable[..., Visit]) -> None:
+    for scheme in ("light", "dark"):
+        page = explorer(visit(color_scheme=scheme), "#view=margin")
+        page.locator(".explorer ul.tiles button").first.click()
+        found = Axe().run(page, context=".explorer").response["violations"]
+        assert [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")] == []
+        name = page.locator(".explorer dialog canvas").get_attribute("aria-label")
+        assert name and "what each cell of layer4 adds" in name
+
+
+def test_without_javascript_ten_cases_are_shown_and_what_is_missing_is_said(visit: Callable[..., Visit]) -> None:
+    page = visit(java_script_enabled=False).open("explorer")
+    assert count(page) == 10
+    assert "needs JavaScript to show all" in page.locator(".explorer noscript").inner_text()
+    (target, anchor) = str(page.locator(".explorer ul.tiles a").first.get_attribute("href")).split("#")
+    assert page.locator(".explorer ul.tiles img").first.bounding_box()["width"] >= 40  # type: ignore[index]
+    gallery = visit(java_script_enabled=False).open(target.removesuffix(".html"))
+    assert gallery.locator(f"#{anchor}").count() == 1
+
+
+def test_filtering_takes_less_than_50_ms(visit: Callable[..., Visit]) -> None:
+    page = explorer(visit())
+    took = page.evaluate(
+        """() => {
+          const field = document.querySelector('.explorer select[name=kind]');
+          return ['all', 'errors', 'all', 'errors', 'all'].map((value) => {
+            const start = performance.now();
+            field.value = value;
+            field.dispatchEvent(new Event('change'));
+            document.querySelector('.explorer ul.tiles').getBoundingClientRect();
+            return performance.now() - start;
+          }).sort((a, b) => a - b)[2];
+        }"""
+    )
+    assert took < 50 * (5 if os.environ.get("CI") else 1), took
+
+
+def test_each_confusion_links_to_its_cases(visit: Callable[..., Visit]) -> None:
+    page = visit().open("error_analysis")
+    link = page.locator('a[href*="explorer.html#"][href*="predicted="]').first
+    expected = int(re.sub(r"\D", "", link.inner_text()))
+    link.click()
+    page.wait_for_selector('.explorer[data-ready="true"]')
+    assert count(page) == expected

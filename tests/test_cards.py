@@ -1,0 +1,139 @@
+"""Cards: what they hold agrees with the measures they come from, and the sentence with what they hold."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.text import Text
+
+from gradcam_report import cam, cards, cases, chapter, data, embedding, model, plots
+from gradcam_report.config import parse_params
+
+pytestmark = pytest.mark.usefixtures("few_threads")
+
+NAMES = ("bird", "cat", "dog")
+
+
+def card(**changes: object) -> cards.Card:
+    made = cards.Card(
+        image=np.zeros((3, 32, 32), np.uint8),
+        classes=NAMES,
+        probabilities=np.array([0.1, 0.7, 0.2]),
+        predicted=1,
+        other=2,
+        true=2,
+        maps={t: {"layer3": np.eye(8, dtype=np.float32), "layer4": np.zeros((4, 4))} for t in ("predicted", "other")},
+        cells=np.array([[0.5, -0.25], [1.0, 0.75]], np.float32),
+        margin=2.0,
+        votes=np.array([40, 1, 9]),
+        near_images=np.zeros((3, 3, 32, 32), np.uint8),
+        near_labels=np.array([1, 2, 1]),
+    )
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+
+
+def test_the_sentence_says_what_the_numbers_say() -> None:
+    assert cards.sentence(card()) == (
+        "The network answers “cat” with 70.0 %; the label says “dog”, which it gives 20.0 %. "
+        "Of 50 people asked, 40 “bird”, 9 “dog”, 1 “cat”. "
+        "Of the 4 cells of layer4, 3 speak for “cat” against “dog”; the one that says most, +1.00 of a margin of "
+        "+2.00 without the biases, lies lower left of the middle. Of the 3 nearest training images, 2 “cat”, 1 “dog”."
+    )
+
+
+def test_where_no_cell_speaks_for_the_answer_the_sentence_says_so() -> None:
+    assert "None of the 4 cells of layer4 speaks for “cat” against “dog”: the biases decided." in cards.sentence(
+        card(cells=-np.ones((2, 2), np.float32), margin=-4.0)
+    )
+
+
+def test_the_description_says_what_is_drawn() -> None:
+    whole, bare = cards.description(card()), cards.description(card(votes=None, near_labels=None))
+    assert "above the share of people" in whole and "3 training images below" in whole and "the sum +2.00" in whole
+    assert "people" not in bare and "training" not in bare
+
+
+def test_cards_go_without_what_cannot_be_had(six_errors: Path) -> None:
+    (six_errors / "features.npz").unlink()
+    params = parse_params("gradcam", {"run_dir": "runs/six", "n_images": 1})
+    (one,), note = cards.of_cases(model.build(0, width=8).eval(), cases.choose(params), params)
+    assert one.near_images is None and "without the nearest training images" in note and "holds no features.npz" in note
+
+
+def test_the_sentence_leaves_out_what_is_not_known() -> None:
+    plain = card(votes=None, near_labels=None, near_images=None, true=None)
+    assert "people" not in cards.sentence(plain) and "nearest" not in cards.sentence(plain)
+    assert "answers “cat” with 70.0 %; next comes “dog” with 20.0 %." in cards.sentence(plain)
+    assert "which is right; next comes “dog”" in cards.sentence(card(true=1))
+    assert [cards.title(card(true=t)) for t in (None, 1, 2)] == [
+        "cat 70.0 %",
+        "cat 70.0 %, rightly",
+        "cat 70.0 %, labelled dog",
+    ]
+
+
+def test_a_cards_figure_shows_its_numbers() -> None:
+    figure = plots.case_card(card(), "# 7: cat")
+    shown = {text.get_text() for text in figure.findobj(Text)}
+    assert {"# 7: cat", "+0.50", "−0.25", "70.0 %", "18 % of people", "cat minus\ndog: sum +2.00", "layer3"} <= shown
+    assert "no\npositive\nevidence" in shown and "Grad-CAM\nfor cat" in shown
+    assert float(figure.get_figwidth()) == 7.2
+    smaller = plots.case_card(card(votes=None, near_images=None, near_labels=None), "x")
+    assert not [t for t in smaller.findobj(Text) if "people" in t.get_text() or "nearest" in t.get_text()]
+
+
+def test_a_figure_with_caption_can_be_found_read_and_seen() -> None:
+    page = chapter.captioned(plots.case_card(card(), "x"), "case-7", 'a "caption" <b>', "what is & seen").data
+    assert (
+        page.startswith('<figure class="case" id="case-7">') and "<figcaption>a &quot;caption&quot; &lt;b&gt;<" in page
+    )
+    linked = chapter.captioned(plots.case_card(card(), "x"), "case-7", "told", "seen", ("more", "x.html#a&b")).data
+    assert '<figcaption>told <a href="x.html#a&amp;b">more</a></figcaption>' in linked and "<a " not in page
+    assert 'alt="what is &amp; seen"' in page and re.search(r'width="720" height="\d+"', page)
+
+
+@pytest.fixture
+def made(six_errors: Path) -> tuple[model.ResNet18, cases.Cases, list[cards.Card], str]:
+    params = parse_params("gradcam", {"run_dir": "runs/six", "layers": ["layer3", "layer4"]})
+    chosen, net = cases.choose(params), model.build(0, width=8).eval()
+    return net, chosen, *cards.of_cases(net, chosen, params)
+
+
+def test_cards_of_cases_hold_what_the_measures_say(
+    made: tuple[model.ResNet18, cases.Cases, list[cards.Card], str],
+) -> None:
+    net, chosen, found, note = made
+    assert len(found) == 6 and "no votes" in note and all(c.votes is None for c in found)
+    images = data.NORMALIZERS["shapes"](torch.from_numpy(chosen.images))
+    targets = {"predicted": torch.from_numpy(chosen.predicted), "other": torch.from_numpy(chosen.true)}
+    maps = cam.explain(net, images, targets, ["layer3", "layer4"], shared=True)
+    train, features = cases.training_images(chosen.folder, chosen.record, "")
+    near, _ = embedding.nearest(cases.test_features(chosen.folder)[chosen.rows], features, 5)
+    for row, one in enumerate(found):
+        assert (one.predicted, one.other, one.true) == (chosen.predicted[row], chosen.true[row], chosen.true[row])
+        np.testing.assert_array_equal(one.image, chosen.images[row])
+        for target, layers in one.maps.items():
+            for layer, heat in layers.items():
+                np.testing.assert_allclose(heat, maps[target][layer][row], atol=1e-5)
+        assert one.cells.sum() == pytest.approx(one.margin, abs=1e-4)
+        np.testing.assert_array_equal(one.near_images, train.images.numpy()[near[row]])
+        np.testing.assert_array_equal(one.near_labels, train.labels.numpy()[near[row]])
+
+
+def test_a_right_answer_is_set_against_the_runner_up(six_errors: Path) -> None:
+    params = parse_params("gradcam", {"run_dir": "runs/six", "selection": "index", "indices": [3]})
+    (one,), _ = cards.of_cases(model.build(0, width=8).eval(), cases.choose(params), params)
+    assert one.true == one.predicted != one.other and one.other == one.top()[1]
+
+
+def test_a_readers_picture_is_set_against_the_runner_up(six_errors: Path) -> None:
+    params = parse_params("gradcam", {"run_dir": "runs/six"})
+    net, own = model.build(0, width=8).eval(), torch.full((1, 3, 32, 32), 200, dtype=torch.uint8)
+    one = cards.of_picture(net, own, cases.choose(params), params)
+    logits = net(data.NORMALIZERS["shapes"](own))[0].detach()
+    assert one.true is None and [one.predicted, one.other] == logits.argsort(descending=True)[:2].tolist()
+    np.testing.assert_allclose(one.probabilities, logits.softmax(0), rtol=1e-4)
+    assert list(one.maps["other"]) == params["cam"].layers
