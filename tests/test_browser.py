@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 TOP = Path(__file__).parent.parent
@@ -89,6 +90,34 @@ def test_a_page_loads_without_error_or_request_to_anyone(visit: Callable[..., Vi
     tab.open(name)
     tab.page.wait_for_load_state("networkidle")
     assert tab.faults == []
+
+
+VIEWS = {
+    "index": ("index", ""),
+    "error-analysis": ("error_analysis", ""),
+    "cards": ("gradcam", "#case-by-case"),
+    "explorer": ("explorer", ""),
+    "case": ("explorer", "#view=margin"),
+    "trials": ("faithfulness", ""),
+}
+
+
+@pytest.mark.parametrize("device", ["light", "dark", "phone"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_pages_can_be_looked_at(visit: Callable[..., Visit], view: str, device: str, tmp_path: Path) -> None:
+    """Screenshots, kept in the folder SCREENSHOTS if it is given; none is of one colour."""
+    size = {"width": 360, "height": 800} if device == "phone" else {"width": 1440, "height": 1000}
+    tab = visit(viewport=size, color_scheme="dark" if device == "dark" else "light")
+    page = tab.open(*VIEWS[view])
+    if view == "case":
+        page.wait_for_selector('.explorer[data-ready="true"]')
+        page.locator(".explorer ul.tiles button").first.click()
+    folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{view}-{device}.png")
+    with Image.open(folder / f"{view}-{device}.png") as shot:
+        low, high = shot.convert("L").getextrema()
+        assert shot.size == (size["width"], size["height"]) and high - low > 100  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("width", [360, 768, 1440])
