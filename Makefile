@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help report publish bench test book lint check clean
+.PHONY: help report publish bench test book pdf lint check clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -36,6 +36,12 @@ check: $(VENV)/.test lint
 
 book: $(VENV)/.book  ## the published chapters as a site in _build/html/, without torch: under a minute
 	$(BIN)/jupyter-book build --all -W -n --keep-going book/
+
+CHROMIUM ?= chromium
+pdf: $(VENV)/.book  ## (needs Chromium) the whole report for paper: _build/report.pdf
+	$(BIN)/jupyter-book build --all -W -n --keep-going --builder custom --custom-builder singlehtml --path-output _build/print book/
+	$(CHROMIUM) --headless --no-sandbox --disable-gpu --user-data-dir=_build/print/profile --virtual-time-budget=20000 \
+	  --no-pdf-header-footer --print-to-pdf=_build/report.pdf "file://$(CURDIR)/_build/print/_build/singlehtml/index.html"
 
 clean:  ## remove what was built; runs/, data/ and .venv/ stay
 	rm -rf _build build lib/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -147,6 +147,32 @@ def test_a_page_has_no_serious_fault_of_accessibility(visit: Callable[..., Visit
     assert faults == []
 
 
+def test_the_report_prints_in_one_piece(visit: Callable[..., Visit], tmp_path: Path) -> None:
+    """What `make pdf` does: as many pages as a report has, no chapter lost, and images on them."""
+    program = Path(sys.executable).with_name("jupyter-book")
+    build = [
+        "build",
+        "--all",
+        "--builder",
+        "custom",
+        "--custom-builder",
+        "singlehtml",
+        "--path-output",
+        tmp_path,
+        "book/",
+    ]
+    done = subprocess.run([program, *build], cwd=TOP, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    tab = visit()
+    tab.page.goto((tmp_path / "_build" / "singlehtml" / "index.html").as_uri())
+    tab.page.wait_for_selector('.explorer[data-ready="true"]')
+    assert tab.page.locator(".toctree-wrapper > section").count() == len(PAGES) - 1
+    tab.page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
+    printed = (tmp_path / "report.pdf").read_bytes()
+    sheets = printed.count(b"/Type /Page\n") + printed.count(b"/Type /Page ")
+    assert 40 <= sheets <= 110 and len(printed) > 2_000_000
+
+
 # The explorer
 
 

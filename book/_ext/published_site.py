@@ -1,0 +1,65 @@
+"""Sphinx extension for a site that has an address, for what must know where the site is and where its source.
+
+REPORT_URL, the site's own address, adds a sitemap, a preview for links to its pages (OpenGraph), and a page for
+addresses that are not found. REPORT_REPOSITORY, the address of the source on GitHub, adds buttons to the source of a
+page, to edit it, and to report an issue. Both come from the environment, so that a fork's site speaks of the fork.
+"""
+
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.errors import ExtensionError
+
+VARIABLES = ("REPORT_URL", "REPORT_REPOSITORY")
+
+
+def address(name: str) -> str:
+    """An address from the environment without its last slash, empty where it is not set."""
+    value = os.environ.get(name, "").strip().rstrip("/")
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment):
+        raise ExtensionError(f"{name} is {value!r}; it must be an address such as https://example.org/report.")
+    return value
+
+
+def add_address(app: Sphinx, url: str) -> None:
+    """Set up what needs the site's address."""
+    for extension in ("sphinx_sitemap", "sphinxext.opengraph", "notfound.extension"):
+        app.setup_extension(extension)
+    config: Any = app.config
+    config.html_baseurl = f"{url}/"
+    config.sitemap_url_scheme = "{link}"
+    config.sitemap_show_lastmod = False
+    config.ogp_site_url = f"{url}/"
+    config.ogp_site_name = config.html_title
+    config.ogp_image = f"{url}/_static/screenshot.png"
+    config.ogp_image_alt = "Ten misclassified images, each with heat maps at four layers for two classes"
+    config.ogp_social_cards = {"enable": False}
+    config.notfound_urls_prefix = f"{urlsplit(url).path}/"
+
+
+def add_repository(app: Sphinx, config: Config) -> None:
+    """Add the theme's buttons to the source."""
+    repository = address("REPORT_REPOSITORY")
+    if repository:
+        config.html_theme_options |= {
+            "repository_url": repository,
+            "repository_branch": "main",
+            "path_to_docs": "book",
+            "use_repository_button": True,
+            "use_edit_page_button": True,
+            "use_issues_button": True,
+        }
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Set up what the environment gives addresses for; raises `ExtensionError` for one that is none."""
+    url = address("REPORT_URL")
+    address("REPORT_REPOSITORY")
+    if url:
+        add_address(app, url)
+    app.connect("config-inited", add_repository, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
