@@ -225,7 +225,8 @@ def test_json_nested_beyond_reason_is_refused() -> None:
 def test_parameters_that_contradict_one_another() -> None:
     assert "start_lr is 2.0 and end_lr 1.0" in refusal("lr_finder", start_lr=2.0, end_lr=1.0)
     assert "start_lr" in refusal("lr_finder", start_lr=10.0)
-    assert "-p selection index" in refusal("gradcam", indices=[3])
+    assert "leave out one of them" in refusal("gradcam", indices=[3], selection="stratified")
+    assert parsed("gradcam", indices=[3])["selection"] == "index", "naming images is enough"
     assert "indices is empty" in refusal("gradcam", selection="index")
     assert "layers is empty" in refusal("gradcam", layers=[])
 

@@ -199,7 +199,7 @@ SHAPES = {"dataset": "shapes", "train_size": 32, "test_size": 32, "run_dir": "ru
         ("gradcam", {"layers": "layer4"}, "layers is 'layer4', which is not a list"),
         ("gradcam", {"layers": '["layer5"]'}, "layers is 'layer5'; choose one of 'layer1'"),
         ("error_analysis", {"n_images": 0}, "n_images is 0; it must be at least 1."),
-        ("error_analysis", {"indices": "[3]"}, "add -p selection index."),
+        ("error_analysis", {"indices": "[3]", "selection": "first"}, "leave out one of them."),
         ("data", {"cutout": 40}, "cutout is 40; it must be at most 31."),
         ("lr_finder", {"start_lr": 1.0, "end_lr": 0.1}, "start_lr must be the smaller one."),
         ("gradcam", {"run_dir": "runs/x"}, "runs/x holds no run.json; run the chapter training with -p run_dir runs/x"),

@@ -191,7 +191,7 @@ class SeedsConfig(Checked):
 
 @dataclass(frozen=True)
 class SelectionConfig(Checked):
-    """Which images to show: `indices` (positions in the test set) counts only for selection "index"."""
+    """Which images to show: `indices` are positions in the test set, and turn the default selection into "index"."""
 
     selection: str = option("confident", choices=("confident", "stratified", "first", "index"))
     n_images: int = option(10, low=1, high=100)
@@ -199,8 +199,10 @@ class SelectionConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.indices and self.selection == "confident":
+            object.__setattr__(self, "selection", "index")
         if self.indices and self.selection != "index":
-            raise ReportError(f"indices is given but selection is {self.selection!r}; add -p selection index.")
+            raise ReportError(f"indices is given but selection is {self.selection!r}; leave out one of them.")
         if self.selection == "index" and not self.indices:
             raise ReportError("selection is 'index' but indices is empty; name images, as in -p indices '[3, 14]'.")
 

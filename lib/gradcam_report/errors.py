@@ -150,7 +150,7 @@ def choose(predictions: Predictions, selection: str, n_images: int, indices: Seq
     if not rows.size:
         raise ReportError(
             f"The model made no error on {len(predictions.labels)} test images; raise test_size, "
-            "or name images to show with -p selection index."
+            "or name images to show, as in -p indices '[3, 14]'."
         )
     if selection == "first":
         return rows[np.argsort(predictions.indices[rows])][:n_images]
