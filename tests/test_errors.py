@@ -122,7 +122,7 @@ def test_predictions_that_do_not_belong_together(logits, labels, indices, messag
 def test_choice_is_of_errors_and_keeps_its_order(found, selection, n_images):
     errors = np.flatnonzero(found.wrong)
     if not errors.size:
-        with pytest.raises(ReportError, match=rf"no error on {len(found.labels)} test images.*selection index"):
+        with pytest.raises(ReportError, match=rf"no error on {len(found.labels)} test images.*-p indices"):
             choose(found, selection, n_images, [])
         return
     rows = choose(found, selection, n_images, [])
