@@ -17,7 +17,7 @@ report: $(VENV)/.report  ## (ARGS="-p epochs=5 -p force=true" changes parameters
 
 SEEDS ?= 5
 publish: $(VENV)/.report  ## (SEEDS=1 on a CPU) the reference run (params/full.yaml) into runs/full, then the published one: GPU minutes, CPU hours
-	$(BIN)/gradcam-report run --params params/full.yaml --run-dir runs/full --no-site -p seeds=$(SEEDS)
+	$(BIN)/gradcam-report run --params params/full.yaml --run-dir runs/full --no-site -p 'seeds=$(SEEDS)'
 	$(BIN)/gradcam-report publish runs/full
 
 bench: $(VENV)/.report  ## measure training and evaluation against the usual loop into benchmarks/results.json: minutes
@@ -37,7 +37,7 @@ check: $(VENV)/.test lint
 book: $(VENV)/.book  ## the published chapters as a site in _build/html/, without torch: under a minute
 	$(BIN)/jupyter-book build --all -W -n --keep-going book/
 
-CHROMIUM ?= chromium
+CHROMIUM ?= $(firstword $(foreach name,chromium google-chrome,$(shell command -v $(name))) chromium)
 pdf: $(VENV)/.book  ## (needs Chromium) the whole report for paper: _build/report.pdf
 	$(BIN)/jupyter-book build --all -W -n --keep-going --builder custom --custom-builder singlehtml --path-output _build/print book/
 	$(CHROMIUM) --headless --no-sandbox --disable-gpu --user-data-dir=_build/print/profile --virtual-time-budget=20000 \

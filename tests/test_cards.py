@@ -106,7 +106,7 @@ def test_cards_of_cases_hold_what_the_measures_say(
     made: tuple[model.ResNet18, cases.Cases, list[cards.Card], str],
 ) -> None:
     net, chosen, found, note = made
-    assert len(found) == 6 and "no votes" in note and all(c.votes is None for c in found)
+    assert len(found) == 6 and "Nobody was asked" in note and all(c.votes is None for c in found)
     images = data.NORMALIZERS["shapes"](torch.from_numpy(chosen.images))
     targets = {"predicted": torch.from_numpy(chosen.predicted), "other": torch.from_numpy(chosen.true)}
     maps = cam.explain(net, images, targets, ["layer3", "layer4"], shared=True)

@@ -92,3 +92,20 @@ def test_processor_is_read_from_the_system(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Path, "read_text", absent)
     assert compute.cpu_name()
     assert not compute.multiplies_bf16()
+
+
+def test_want_of_memory_ends_in_advice_and_other_errors_stay_what_they_are() -> None:
+    cpu = (
+        "[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
+    )
+    for error in (torch.OutOfMemoryError("CUDA out of memory."), RuntimeError(cpu)):
+        advice = "batch_size of 500; take less, as in -p batch_size 250"
+        with pytest.raises(ReportError, match=advice), compute.enough_memory(500):
+            raise error
+    with pytest.raises(RuntimeError, match="shapes"), compute.enough_memory(500):
+        raise RuntimeError("shapes do not fit")
+
+
+def test_the_cpus_own_allocator_is_understood() -> None:
+    with pytest.raises(ReportError, match="not enough memory"), compute.enough_memory(4):
+        torch.empty(2**50, dtype=torch.uint8)

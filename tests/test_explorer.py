@@ -1,4 +1,4 @@
-"""The explorer's data: which images, what is told of them, and that its pictures hold the maps bit for bit."""
+"""The explorer's data: which images, what is told of them, and that its pictures hold them and their maps."""
 
 import base64
 import html
@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from gradcam_report import cam, cases, data, errors, explorer, model
-from gradcam_report.config import LAYERS, parse_params
+from gradcam_report import cam, cases, data, errors, explorer, human, model
+from gradcam_report.config import LAYERS, ReportError, parse_params
 
 pytestmark = pytest.mark.usefixtures("few_threads")
 
@@ -57,7 +57,10 @@ def test_the_table_says_what_the_network_said(found: explorer.Explorer, chosen: 
         np.testing.assert_allclose(np.array(row["q"]) / 1000, shares, atol=5e-4)
         assert row["o"] == (row["t"] if row["t"] != row["p"] else np.argsort(-shares, kind="stable")[1])
         assert sum(row["c"]) == pytest.approx(row["m"], abs=0.1) and len(row["c"]) == 16
-        assert "v" not in row and "k" not in row  # nobody was asked about drawn shapes
+        assert "v" not in row and "k" not in row and "people" not in row["s"]  # nobody was asked about drawn shapes
+        shown = chosen.classes[row["p"]]
+        assert row["n"].startswith(f"number {row['i']}, {shown} ") and f"The network answers “{shown}”" in row["s"]
+    assert found.note == "Nobody was asked about drawn images."
     assert all(len(part) == 0 for part in explorer.against_people(found))
 
 
@@ -93,9 +96,11 @@ def test_the_pages_pictures_hold_images_and_maps(
 def test_without_a_script_the_surest_errors_lead_to_their_cards(found: explorer.Explorer) -> None:
     page = explorer.page(found, shown=3)
     assert re.findall(r'href="([^"]+)"', page) == [f"gradcam.html#case-{i}" for i in (31, 23, 17)]
-    assert f"JavaScript to show all {len(found.table)} cases" in page
+    assert f"Here are 3 of {len(found.table)} cases" in page
     words = html.unescape(re.findall(r'alt="([^"]+)"', page)[0])
-    assert words == explorer.label(found.table[0], found.classes) and words.startswith("number 31, ")
+    assert words == found.table[0]["n"] and words.startswith("number 31, ")
+    everything = explorer.page(found, shown=100)
+    assert len(re.findall("href=", everything)) == 6, "right answers have no card"
 
 
 def test_nothing_in_the_data_can_end_the_script_element(found: explorer.Explorer) -> None:
@@ -113,13 +118,25 @@ def test_kinds_and_votes_of_errors_are_set_against_each_other() -> None:
     found = explorer.Explorer(["a", "b"], "x", blank, np.zeros((2, 32, 96), np.uint8), table)
     confidence, shares, kinds = explorer.against_people(found)
     assert confidence.tolist() == [0.9] and shares.tolist() == [0.6] and kinds.tolist() == [1]
-    assert [explorer.label(row, found.classes) for row in table] == [
-        "number 1, b 90 %, labelled a",
-        "number 2, b 90 %, rightly",
-    ]
 
 
 def test_a_run_without_errors_shows_right_answers(chosen: cases.Cases) -> None:
     labels = np.arange(10).repeat(3)
     perfect = errors.Predictions(np.eye(10, dtype=np.float32)[labels], labels, np.arange(30))
     assert len(explorer.rows(perfect, 2)) == 20
+    with pytest.raises(ReportError, match="contrast is 0; show right answers with -p contrast 5"):
+        explorer.rows(perfect, 0)
+
+
+def test_votes_and_kinds_are_told_where_people_were_asked(
+    net: model.ResNet18, chosen: cases.Cases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    votes = np.zeros((10_000, 10), np.int64)
+    votes[:, 3] = 50
+    judged = human.Judgements(votes, np.zeros(10_000, dtype=bool))
+    monkeypatch.setattr(human, "asked_about", lambda dataset, root: (judged, ""))
+    found = explorer.collect(net, chosen, parse_params("explorer", {"run_dir": "runs/six"}))
+    for row in found.table:
+        assert row["v"] == votes[0].tolist() and row["k"] == (2 if row["t"] == 3 else 0)
+        assert "Of 50 people asked, 50 “" in row["s"]
+    assert found.note == "" and len(explorer.against_people(found)[0]) == 6

@@ -91,6 +91,10 @@ def test_a_file_that_is_no_study_is_named(folder: Path, content: str) -> None:
 
 def test_the_ablations_table_and_a_study_that_lacks_its_base(folder: Path) -> None:
     write(folder, "ablation", point("the recipe", 0.8), point("no cutout", 0.795, cutout=0))
+    assert studies.better_than(load("ablation")) == "none"
+    write(folder, "ablation", point("the recipe", 0.8), point("a", 0.81, cutout=0), point("b", 0.85, flip="none"))
+    assert studies.better_than(load("ablation")) == "b (+5.00)", "a point more can be chance"
+    write(folder, "ablation", point("the recipe", 0.8), point("no cutout", 0.795, cutout=0))
     rows = studies.ablation_rows(load("ablation"))
     assert rows == [["the recipe", "80.0 %", ""], ["no cutout", "79.5 %", "−0.50"]]
     write(folder, "ablation", point("no cutout", 0.7, cutout=0))

@@ -473,3 +473,22 @@ def test_where_the_step_is_compiled_it_is_warmed_up_before_the_first_epoch(
     again.resume(folder, IDENTITY)
     again.fit(folder, IDENTITY, progress=False)  # nothing is left to train
     assert seen == [16] and (subject.warm_up_seconds, again.warm_up_seconds) == (12.5, 0.0)
+
+
+def test_a_training_out_of_memory_keeps_its_checkpoint_and_gives_advice(
+    project: Path, narrow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"dataset": "shapes", "train_size": 32, "test_size": 16, "batch_size": 16, "epochs": 3, "run_dir": "runs/x"}
+    real = train.Trainer.train_epoch
+
+    def starved(self: train.Trainer, bar: object) -> dict[str, float]:
+        if self.epoch == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return real(self, bar)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Trainer, "train_epoch", starved)
+        with pytest.raises(ReportError, match="as in -p batch_size 8"):
+            train.in_run(parse_params("training", given))
+    folder, _ = train.in_run(parse_params("training", given))
+    assert run.read_table(folder / "history.csv")["epoch"].tolist() == [1, 2, 3]

@@ -21,7 +21,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def steps(path: Path) -> list[dict[str, Any]]:
-    return [step for job in load(path)["jobs"].values() for step in job["steps"]]
+    return [step for job in load(path)["jobs"].values() for step in job.get("steps", [])]
 
 
 def test_the_workflows_are_there() -> None:
@@ -30,7 +30,7 @@ def test_the_workflows_are_there() -> None:
 
 @each
 def test_actions_are_pinned_by_commit_and_name_their_version(path: Path) -> None:
-    lines = re.findall(r"uses: (\S+)(.*)", path.read_text(encoding="utf-8"))
+    lines = re.findall(r"uses: (?!\./)(\S+)(.*)", path.read_text(encoding="utf-8"))
     assert lines
     for action, comment in lines:
         assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action) and re.search(r"# v\d+\.\d+\.\d+$", comment), action
@@ -41,7 +41,7 @@ def test_privileges_are_least_and_runs_are_limited(path: Path) -> None:
     found = load(path)
     assert found["permissions"] in ({}, {"contents": "read"}) and found["concurrency"]["group"]
     for name, job in found["jobs"].items():
-        assert job["timeout-minutes"] <= 240
+        assert "uses" in job or job["timeout-minutes"] <= 240
         writes = {key for key, value in job.get("permissions", {}).items() if value == "write"}
         assert writes == {"deploy": {"pages", "id-token"}, "propose": {"contents", "pull-requests"}}.get(name, set())
     for step in steps(path):
@@ -52,7 +52,16 @@ def test_privileges_are_least_and_runs_are_limited(path: Path) -> None:
 def test_nobody_elses_code_reaches_the_gpu_runner() -> None:
     assert set(load(TOP / ".github/workflows/report.yml")["on"]) == {"workflow_dispatch"}
     for path in FILES:
-        assert "pull_request_target" not in load(path)["on"]
+        assert not {"pull_request_target", "workflow_run"} & set(load(path)["on"])
+        for name, job in load(path)["jobs"].items():
+            if (path.stem, name) != ("report", "run"):
+                assert job.get("runs-on", "ubuntu-24.04") == "ubuntu-24.04"
+
+
+def test_the_site_is_published_only_when_its_tests_pass() -> None:
+    jobs = load(TOP / ".github/workflows/pages.yml")["jobs"]
+    assert jobs["test"]["uses"] == "./.github/workflows/ci.yml" and "workflow_call" in load(FILES[0])["on"]
+    assert jobs["build"]["needs"] == "test" and jobs["deploy"]["needs"] == "build"
 
 
 @each

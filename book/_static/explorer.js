@@ -1,6 +1,6 @@
 /* The error explorer: shows, filters and sorts the cases that its page carries. No dependency, no request.
 
-   The pure part (state, filters, order, words) is at the top and touches no page; `ErrorExplorer` gives it to tests. */
+   The first part (state, filters, order, colours) touches no page. */
 (() => {
   "use strict";
 
@@ -27,20 +27,30 @@
     return (100 * row.v[row.t]) / row.v.reduce((sum, votes) => sum + votes, 0);
   }
 
+  const FILTERS = ["true", "predicted", "kind", "from", "to", "people", "sort"]; // these change which cases are shown
+
+  /* Whether people were asked about the images. */
+  function hasVotes(data) { return data.cases.some((row) => row.v); }
+
+  /* Whether an address tells a state at all; anchors of the page do not. */
+  function tellsState(hash) { return hash.length < 2 || hash.includes("="); }
+
   /* The state that an address tells, defaults where it tells nothing or nonsense. */
   function readState(hash, data) {
     const state = { ...DEFAULTS };
+    const votes = hasVotes(data);
     for (const [name, value] of new URLSearchParams(hash.replace(/^#/, ""))) {
       if (name in NUMBERS) {
         const [low, high] = NUMBERS[name];
         const number = Number(value);
+        if (name === "people" && !votes) continue;
         if (value !== "" && Number.isFinite(number)) state[name] = Math.min(high, Math.max(low, Math.round(number)));
       } else if (name === "true" || name === "predicted") {
         if (data.classes.includes(value)) state[name] = value;
       } else if (name === "kind") {
-        if (["all", "errors", "right", ...data.kinds].includes(value)) state.kind = value;
+        if (["all", "errors", "right", ...(votes ? data.kinds : [])].includes(value)) state.kind = value;
       } else if (name === "sort") {
-        if (Object.hasOwn(SORTS, value)) state.sort = value;
+        if (sorts(data).includes(value)) state.sort = value;
       } else if (name === "view") {
         if (VIEWS.includes(value)) state.view = value;
       } else if (name === "case") {
@@ -56,8 +66,12 @@
     for (const [name, value] of Object.entries(DEFAULTS)) {
       if (state[name] !== value) told.set(name, state[name]);
     }
-    return told.size ? `#${told}` : "";
+    const words = told.toString();
+    return words ? `#${words}` : "";
   }
+
+  /* The orders that the data allow. */
+  function sorts(data) { return Object.keys(SORTS).filter((name) => hasVotes(data) || !name.startsWith("people")); }
 
   function matches(row, state, data) {
     const right = row.p === row.t;
@@ -80,27 +94,6 @@
   }
 
   function percent(value) { return `${value.toFixed(value < 10 ? 1 : 0)}\u00a0%`; }
-
-  function label(row, data) {
-    const answer = `number ${row.i}, ${data.classes[row.p]} ${percent(confidence(row))}`;
-    return row.p === row.t ? `${answer}, rightly` : `${answer}, labelled ${data.classes[row.t]}`;
-  }
-
-  function sentence(row, data) {
-    const name = (c) => `“${data.classes[c]}”`;
-    const sure = `The network answers ${name(row.p)} with ${percent(confidence(row))}`;
-    const less = percent(row.q[row.o] / 10);
-    const said = [row.p === row.t
-      ? `${sure}, which is right; next comes ${name(row.o)} with ${less}.`
-      : `${sure}; the label says ${name(row.t)}, which it gives ${less}.`];
-    if (row.v) {
-      const asked = row.v.reduce((sum, votes) => sum + votes, 0);
-      const counts = row.v.map((votes, c) => [votes, c]).filter(([votes]) => votes).sort((a, b) => b[0] - a[0]);
-      said.push(`Of ${asked} people asked, ${counts.slice(0, 3).map(([votes, c]) => `${votes} ${name(c)}`).join(", ")}.`);
-    }
-    if (row.p !== row.t && row.k !== undefined) said.push(`Kind of error: ${data.kinds[row.k]}.`);
-    return said.join(" ");
-  }
 
   /* Matplotlib's "plasma" at 9 places, and the ends of the signed scale. */
   const PLASMA = ["0d0887", "4c02a1", "7e03a8", "aa2395", "cc4778", "e66c5c", "f89540", "fdc527", "f0f921"].map(rgb);
@@ -130,13 +123,6 @@
     return out;
   }
 
-  if (typeof window !== "undefined") {
-    window.ErrorExplorer = { readState, writeState, select, label, sentence, plasma, overlay, agreement, DEFAULTS };
-    const start = () => document.querySelectorAll("section.explorer").forEach((section) => new Page(section).start());
-    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-    else queueMicrotask(start);
-  }
-
   /* --- the page --- */
 
   function element(tag, attributes = {}, ...children) {
@@ -160,14 +146,14 @@
       this.data = JSON.parse(section.querySelector("script.data").textContent);
       this.sprite = section.querySelector("img.sprite");
       this.list = section.querySelector("ul.tiles");
-      this.state = readState(location.hash, this.data);
+      this.state = readState(tellsState(location.hash) ? location.hash : "", this.data);
       this.tiles = [];
       this.shown = [];
     }
 
     async start() {
-      this.section.classList.add("alive");
       this.section.dataset.ready = "false";
+      this.section.querySelector(".missing").remove();
       this.controls();
       this.dialog();
       const blob = (address) => {
@@ -180,13 +166,19 @@
       this.build();
       this.render();
       window.addEventListener("hashchange", () => {
+        if (!tellsState(location.hash)) return;
         this.state = readState(location.hash, this.data);
         this.fill();
         this.render();
         this.follow();
       });
       const maps = this.section.querySelector("img.maps");
-      await Promise.all([this.sprite.decode(), maps.decode()]);
+      try {
+        await Promise.all([this.sprite.decode(), maps.decode()]);
+      } catch {
+        this.count.textContent = "This browser cannot show the images of this page (WebP).";
+        return;
+      }
       this.pixels = { image: this.reader(this.sprite), maps: this.reader(maps) };
       this.follow();
       this.section.dataset.ready = "true";
@@ -202,7 +194,7 @@
 
     controls() {
       const classes = [["", "any"], ...this.data.classes.map((name) => [name, name])];
-      const people = this.data.cases.some((row) => row.v);
+      const people = hasVotes(this.data);
       const kinds = [["errors", "errors"], ...(people ? this.data.kinds.map((kind) => [kind, `errors: ${kind}`]) : []),
         ["right", "right answers"], ["all", "all"]];
       const choice = (name, words, values) => element("label", {}, words,
@@ -210,11 +202,11 @@
       const range = (name, words) => element("label", {}, words,
         element("input", { name, type: "range", min: 0, max: 100, step: 1,
           oninput: (event) => this.change(name, Number(event.target.value)) }),
-        element("output", { "data-for": name }));
+        element("output", { "data-for": name, "aria-live": "off" }));
       this.form = element("form", { class: "filters", "aria-label": "Filters", onsubmit: (event) => event.preventDefault() },
         choice("true", "true class", classes), choice("predicted", "predicted class", classes),
         choice("kind", "show", kinds),
-        choice("sort", "order", Object.keys(SORTS).map((name) => [name, name])),
+        choice("sort", "order", sorts(this.data).map((name) => [name, name])),
         range("from", "confidence at least"), range("to", "confidence at most"),
         ...(people ? [range("people", "people who chose the label, at most")] : []),
         element("button", { type: "button", class: "reset", onclick: () => this.reset() }, "show all errors"));
@@ -232,15 +224,18 @@
     }
 
     tell(name) {
+      const words = name === "layer" ? `layer${this.state.layer}` : `${this.state[name]} %`;
       const output = this.section.querySelector(`output[data-for="${name}"]`);
-      if (output) output.textContent = name === "layer" ? `layer${this.state.layer}` : `${this.state[name]} %`;
+      if (!output) return;
+      output.textContent = words;
+      this.section.querySelector(`input[name="${name}"]`).setAttribute("aria-valuetext", words);
     }
 
     change(name, value) {
       this.state[name] = value;
       this.tell(name);
       this.remember();
-      this.render();
+      if (FILTERS.includes(name)) this.render();
     }
 
     reset() {
@@ -250,14 +245,19 @@
       this.render();
     }
 
+    /* Write the state into the address, soon: browsers limit how often that may be done. */
     remember() {
-      history.replaceState(null, "", writeState(this.state) || location.pathname + location.search);
+      if (this.link) this.link.href = writeState(this.state) || "#case=";
+      clearTimeout(this.writing);
+      this.writing = setTimeout(() => {
+        history.replaceState(null, "", writeState(this.state) || location.pathname + location.search);
+      }, 200);
     }
 
     build() {
       this.tiles = this.data.cases.map((row, at) => {
         const side = this.data.columns;
-        const button = element("button", { type: "button", "aria-label": label(row, this.data), tabindex: -1,
+        const button = element("button", { type: "button", "aria-label": row.n, tabindex: -1,
           onclick: () => this.open(at), onkeydown: (event) => this.move(event, at) });
         button.style.setProperty("--x", at % side);
         button.style.setProperty("--y", Math.floor(at / side));
@@ -278,12 +278,14 @@
 
     /* Arrow keys walk over the tiles; one of them only is in the order of the tab key. */
     move(event, at) {
-      const across = Math.max(1, Math.round(this.list.clientWidth / this.list.firstChild.getBoundingClientRect().width));
-      const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across, Home: -1e9, End: 1e9 }[event.key];
-      if (step === undefined) return;
+      if (event.altKey || event.ctrlKey || event.metaKey) return;
+      const across = getComputedStyle(this.list).gridTemplateColumns.split(" ").length;
+      const place = this.shown.indexOf(at);
+      const next = { ArrowRight: place + 1, ArrowLeft: place - 1, ArrowDown: place + across, ArrowUp: place - across,
+        Home: 0, End: this.shown.length - 1 }[event.key];
+      if (next === undefined) return;
       event.preventDefault();
-      const place = this.shown.indexOf(at) + step;
-      this.focus(this.shown[Math.min(this.shown.length - 1, Math.max(0, place))]);
+      if (next >= 0 && next < this.shown.length) this.focus(this.shown[next]);
     }
 
     focus(at) {
@@ -296,10 +298,11 @@
       const range = (name, words, min, max) => element("label", {}, words,
         element("input", { name, type: "range", min, max, step: 1,
           oninput: (event) => { this.change(name, Number(event.target.value)); this.draw(); } }),
-        element("output", { "data-for": name }));
-      this.title = element("h3", { id: "explorer-case" });
+        element("output", { "data-for": name, "aria-live": "off" }));
+      this.title = element("h3", { id: "explorer-case", "aria-live": "polite" });
       this.canvas = element("canvas", { width: 32, height: 32, role: "img" });
-      this.words = element("p");
+      this.legend = element("p", { class: "legend" });
+      this.words = element("p", { "aria-live": "polite" });
       this.bars = element("dl", { class: "bars" });
       this.link = element("a", {}, "link to this view");
       this.panel = element("div", { class: "maps" },
@@ -314,7 +317,7 @@
           element("button", { type: "button", "aria-label": "previous case", onclick: step(-1) }, "←"),
           element("button", { type: "button", "aria-label": "next case", onclick: step(1) }, "→"),
           element("button", { type: "button", "aria-label": "close", class: "close", onclick: () => this.box.close() }, "×")),
-        element("div", { class: "parts" }, element("div", { class: "picture" }, this.canvas), this.panel,
+        element("div", { class: "parts" }, element("div", { class: "picture" }, this.canvas, this.legend), this.panel,
           this.bars, this.words, element("p", {}, this.link)));
       this.section.append(this.box);
     }
@@ -344,12 +347,14 @@
 
     step(by) {
       const place = this.shown.indexOf(this.current);
-      const next = this.shown[(place + by + this.shown.length) % this.shown.length];
+      const count = this.shown.length;
+      // From a case that the filters do not show, on to the first or the last that they do.
+      const next = this.shown[place < 0 ? (by > 0 ? 0 : count - 1) : (place + by + count) % count];
       if (next !== undefined) this.open(next);
     }
 
     key(event) {
-      if (event.target.matches("input")) return; // its arrows move the slider
+      if (event.target.matches("input") || event.altKey || event.ctrlKey || event.metaKey) return; // a slider's, the browser's
       if (event.key === "ArrowRight") this.step(1);
       if (event.key === "ArrowLeft") this.step(-1);
     }
@@ -358,10 +363,12 @@
       const row = this.data.cases[this.current];
       const { classes } = this.data;
       this.title.textContent = `# ${row.i}: ${classes[row.p]}${row.p === row.t ? ", rightly" : `, labelled ${classes[row.t]}`}`;
-      this.words.textContent = sentence(row, this.data);
+      const kind = row.p !== row.t && row.k !== undefined ? ` Kind of error: ${this.data.kinds[row.k]}.` : "";
+      this.words.textContent = row.s + kind;
       const names = { predicted: classes[row.p], other: classes[row.o], margin: `${classes[row.p]} minus ${classes[row.o]}` };
       for (const span of this.panel.querySelectorAll("[data-view]")) span.textContent = names[span.dataset.view];
-      const top = row.q.map((share, c) => [share, c]).sort((a, b) => b[0] - a[0]).slice(0, 3);
+      const sorted = row.q.map((share, c) => [share, c]).sort((a, b) => b[0] - a[0]);
+      const top = sorted.filter(([, c], place) => place < 3 || c === row.t);
       const asked = row.v ? row.v.reduce((sum, votes) => sum + votes, 0) : 0;
       this.bars.replaceChildren(...top.flatMap(([share, c]) => {
         const bar = (kind, value, words) => {
@@ -401,17 +408,24 @@
       const drawn = overlay(image, weight, colour, this.state.opacity / 100);
       // Without a map over it the image keeps its colours.
       this.canvas.getContext("2d").putImageData(new ImageData(this.state.opacity ? drawn : image, 32, 32), 0, 0);
-      const kind = this.state.view === "margin"
-        ? `what each cell of layer4 adds to ${classes[row.p]} minus ${classes[row.o]}, in all ${row.m.toFixed(2)}`
-        : `${this.data.method} of ${layer} for ${classes[this.state.view === "other" ? row.o : row.p]}`;
-      this.canvas.setAttribute("aria-label", `Image ${row.i}, under it in colours: ${kind}`);
+      const against = `${classes[row.p]}, blue against it (for ${classes[row.o]})`;
+      const [kind, key] = this.state.view === "margin"
+        ? [`what each cell of layer4 adds to ${classes[row.p]} minus ${classes[row.o]}, in all ${row.m.toFixed(2)}`,
+          `vermillion: speaks for ${against}`]
+        : [`${this.data.method} of ${layer} for ${classes[this.state.view === "other" ? row.o : row.p]}`,
+          "from violet to yellow: the evidence, on one scale for both classes"];
+      this.canvas.setAttribute("aria-label", this.state.opacity ? `Image ${row.i}, over it in colours: ${kind}` : `Image ${row.i}`);
+      this.legend.textContent = key;
       for (const radio of this.panel.querySelectorAll('input[type="radio"]')) radio.checked = radio.value === this.state.view;
       for (const name of ["layer", "opacity"]) {
         this.panel.querySelector(`input[name="${name}"]`).value = this.state[name];
         this.tell(name);
       }
       this.panel.querySelector('input[name="layer"]').disabled = this.state.view === "margin";
-      this.link.href = writeState(this.state);
     }
   }
+
+  const start = () => document.querySelectorAll("section.explorer").forEach((section) => new Page(section).start());
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
 })();

@@ -186,12 +186,9 @@ def of_cases(net: ResNet18, chosen: cases.Cases, params: Mapping[str, Any]) -> t
         ]
     except ReportError as error:
         missing.append(f"The cards go without the nearest training images. {error}")
-    try:
-        judged = human.load(params["human"].human_root) if chosen.dataset == "cifar10" else None
-    except ReportError as error:
-        return made, " ".join([*missing, f"The cards go without people's votes. {error}"])
+    judged, note = human.asked_about(chosen.dataset, params["human"].human_root)
     if judged is None:
-        return made, " ".join([*missing, "Nobody was asked about drawn images: the cards have no votes."])
+        return made, " ".join([*missing, note])
     made = [replace(card, votes=judged.votes[index]) for card, index in zip(made, chosen.indices, strict=True)]
     return made, " ".join(missing)
 

@@ -15,7 +15,8 @@ from IPython.display import HTML, Markdown, display
 from numpy.typing import NDArray
 
 from . import plots
-from .config import Checked, field_names, parse_params
+from .checked import Checked
+from .config import field_names, parse_params
 from .run import Record, RunFolder
 
 _NOT_PARAMETERS = {"In", "Out"}

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -48,6 +49,21 @@ class Compute:
         cores = f"{threads} CPU thread{'s' if threads > 1 else ''} of {cpu_name()}"
         name = "Apple GPU" if self.device.type == "mps" else cores
         return f"{name}, {self.precision}"
+
+
+@contextlib.contextmanager
+def enough_memory(batch_size: int) -> Iterator[None]:
+    """Turn PyTorch's errors for want of memory into a `ReportError` with the advice that helps: a smaller batch."""
+    try:
+        yield
+    except RuntimeError as error:
+        # On a CPU the allocator raises a plain RuntimeError; torch.OutOfMemoryError is one too.
+        if not isinstance(error, torch.OutOfMemoryError) and "alloc" not in str(error).lower():
+            raise
+        raise ReportError(
+            f"There is not enough memory for a batch_size of {batch_size}; take less, as in -p batch_size "
+            f"{max(2, batch_size // 2)}."
+        ) from None
 
 
 def resolve(device: str, precision: str) -> Compute:

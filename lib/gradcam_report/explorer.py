@@ -9,7 +9,8 @@ import html
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from .config import LAYERS, ReportError
 from .model import ResNet18
 
 COLUMNS = 25  # of both pictures
-LEVELS = 32  # of a map's values: a step of the colour scale that no eye tells apart
+LEVELS = 16  # of a map's values: coarse, so that all of them are small
 # Where each layer's map lies in its half of a case's tile of 32 x 96 pixels: row, column, side.
 PLACES = {"layer1": (0, 0, 32), "layer2": (0, 32, 16), "layer3": (16, 32, 8), "layer4": (16, 40, 4)}
 HALF = 48
@@ -49,6 +50,8 @@ def rows(predictions: errors.Predictions, contrast: int) -> NDArray[np.int64]:
     wrong = wrong[np.argsort(-predictions.confidence[wrong], kind="stable")]
     random = np.random.default_rng(0)
     classes = range(predictions.logits.shape[1])
+    if not len(wrong) and not contrast:
+        raise ReportError("The run has no error to show and contrast is 0; show right answers with -p contrast 5.")
     right = [np.flatnonzero(~predictions.wrong & (predictions.labels == c)) for c in classes]
     return np.concatenate([wrong, *(np.sort(random.permutation(r)[:contrast]) for r in right)]).astype(np.int64)
 
@@ -63,15 +66,11 @@ def collect(net: ResNet18, chosen: cases.Cases, params: Mapping[str, Any]) -> Ex
         net, torch.from_numpy(chosen.images), data.NORMALIZERS[chosen.dataset],
         chosen.predictions.probabilities[chosen.rows], chosen.true, chosen.classes, LAYERS, method,
     )  # fmt: skip
-    judged, note = None, ""
-    try:
-        judged = human.load(params["human"].human_root) if chosen.dataset == "cifar10" else None
-    except ReportError as error:
-        note = f"There are no people's votes. {error}"
+    judged, note = human.asked_about(chosen.dataset, params["human"].human_root)
     kinds = judged.kinds(chosen.indices, chosen.true) if judged else None
-    table = []
+    table: list[dict[str, Any]] = []
     for number, (card, index) in enumerate(zip(made, chosen.indices, strict=True)):
-        row = {
+        row: dict[str, Any] = {
             "i": int(index),
             "t": card.true,
             "p": card.predicted,
@@ -81,7 +80,9 @@ def collect(net: ResNet18, chosen: cases.Cases, params: Mapping[str, Any]) -> Ex
             "c": [round(float(value), 2) for value in card.cells.ravel()],
         }
         if judged and kinds is not None:
+            card = replace(card, votes=judged.votes[index])
             row |= {"v": judged.votes[index].tolist(), "k": int(kinds[number])}
+        row |= {"s": cards.sentence(card), "n": f"number {index}, {cards.title(card)}"}
         table.append(row)
     tiles = np.stack([tile(card.maps) for card in made])
     return Explorer(chosen.classes, cam.NAMES[method], chosen.images, tiles, table, note)
@@ -127,17 +128,12 @@ def address(pixels: NDArray[np.uint8]) -> str:
     return "data:image/webp;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")
 
 
-def label(row: Mapping[str, Any], classes: Sequence[str]) -> str:
-    """A case in a line: "number 4021, dog 97 %, labelled cat"; "cat 99 %, rightly"."""
-    answer = f"number {row['i']}, {classes[row['p']]} {row['q'][row['p']] / 10:.0f} %"
-    return f"{answer}, rightly" if row["p"] == row["t"] else f"{answer}, labelled {classes[row['t']]}"
-
-
 def page(found: Explorer, shown: int = 10) -> str:
-    """The block of HTML. Without JavaScript the first `shown` cases are links to their cards in the chapter gradcam."""
+    """The block of HTML; without its script it shows the first `shown` errors, linked to their cards."""
     items = []
-    for row, image in zip(found.table[:shown], found.images, strict=False):
-        words, source = html.escape(label(row, found.classes)), address(image.transpose(1, 2, 0))
+    wrong = ((row, image) for row, image in zip(found.table, found.images, strict=True) if row["p"] != row["t"])
+    for row, image in islice(wrong, shown):
+        words, source = html.escape(row["n"]), address(image.transpose(1, 2, 0))
         link = f"gradcam.html#case-{row['i']}"
         items.append(f'<li><a href="{link}"><img src="{source}" alt="{words}" width="64" height="64"></a></li>')
     kept = {"classes": list(found.classes), "method": found.method, "columns": COLUMNS, "half": HALF}
@@ -147,10 +143,13 @@ def page(found: Explorer, shown: int = 10) -> str:
     sprite = address(mosaic(found.images.transpose(0, 2, 3, 1)))
     maps = address(mosaic(found.tiles))
     note = f'<p class="note">{html.escape(found.note)}</p>' if found.note else ""
+    missing = (
+        f"Here are {len(items)} of {len(found.table)} cases, the surest errors. All of them, with filters and maps, "
+        "are shown on the built site in a browser with JavaScript; there each image leads to its card, if the chapter "
+        "before has one."
+    )
     return (
-        f'<section class="explorer" id="explorer" aria-label="Error explorer">{note}'
-        f"<noscript><p>This page needs JavaScript to show all {len(found.table)} cases with filters and maps. "
-        f"Here are the {len(items)} surest errors; each leads to its card.</p></noscript>"
+        f'<section class="explorer" id="explorer" aria-label="Error explorer">{note}<p class="missing">{missing}</p>'
         f'<ul class="tiles">{"".join(items)}</ul>'
         f'<img class="sprite" src="{sprite}" alt="" hidden><img class="maps" src="{maps}" alt="" hidden>'
         f'<script type="application/json" class="data">{table}</script></section>'

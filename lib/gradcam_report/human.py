@@ -74,6 +74,16 @@ def in_words(judged: Judgements, index: int, classes: Sequence[str]) -> str:
     return ", ".join(f"{classes[c]} {100 * votes[c] / votes.sum():.0f} %" for c in top if votes[c])
 
 
+def asked_about(dataset: str, root: str) -> tuple[Judgements | None, str]:
+    """(the judgements of a data set's test images, "") or (None, a sentence that says why there are none)."""
+    if dataset != "cifar10":
+        return None, "Nobody was asked about drawn images."
+    try:
+        return load(root), ""
+    except ReportError as error:
+        return None, f"There are no people's votes here. {error}"
+
+
 def load(root: str = "") -> Judgements:
     """The judgements from the folder `root`, else HUMAN_LABELS_ROOT, else `data/human-labels`, fetched where missing.
 

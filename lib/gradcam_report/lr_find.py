@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import data, model, run
-from .compute import Compute, resolve
+from . import data, lock, model, run
+from .compute import Compute, enough_memory, resolve
 from .config import RangeTestConfig, ReportError
 from .optim import Step, build_optimizer, restored, set_lr
 
@@ -184,23 +184,24 @@ def in_run(params: dict[str, Any]) -> tuple[RangeTest, run.RunFolder, run.Record
     asked = {k: v for c in concerns.values() for k, v in asdict(c).items() if k not in ("data_root", "test_size")}
     folder, record = run.settle(params["run"].run_dir, "lr_find", asked, params["cache"].force)
     if record is None:
-        folder.prepare()
-        compute = resolve(params["device"].device, concerns["optim"].precision)
-        started, commit = time.perf_counter(), run.commit()
-        dataset = data.load(concerns["data"]).to(compute.device)
-        test = _measure(dataset, concerns, compute)
-        record = {
-            "parameters": asked,
-            "result": {
-                "ended": test.ended,
-                "suggestions": suggestions(test.lrs, test.losses, concerns["range_test"].smoothing),
-            },
-            "provenance": run.provenance(compute.describe(), dataset.source, time.perf_counter() - started, commit),
-        }
-        finite = np.where(np.isfinite(test.losses), test.losses, np.nan)
-        (folder / "lr_find.json").unlink(missing_ok=True)  # no record must speak of a file that is being replaced
-        run.write_table(folder / "lr_find.csv", {"lr": test.lrs.tolist(), "loss": finite.tolist()})
-        run.write_json(folder / "lr_find.json", record)
+        with lock.held(folder):
+            compute = resolve(params["device"].device, concerns["optim"].precision)
+            started, commit = time.perf_counter(), run.commit()
+            dataset = data.load(concerns["data"]).to(compute.device)
+            with enough_memory(concerns["optim"].batch_size):
+                test = _measure(dataset, concerns, compute)
+            record = {
+                "parameters": asked,
+                "result": {
+                    "ended": test.ended,
+                    "suggestions": suggestions(test.lrs, test.losses, concerns["range_test"].smoothing),
+                },
+                "provenance": run.provenance(compute.describe(), dataset.source, time.perf_counter() - started, commit),
+            }
+            finite = np.where(np.isfinite(test.losses), test.losses, np.nan)
+            (folder / "lr_find.json").unlink(missing_ok=True)  # no record must speak of a file that is being replaced
+            run.write_table(folder / "lr_find.csv", {"lr": test.lrs.tolist(), "loss": finite.tolist()})
+            run.write_json(folder / "lr_find.json", record)
     table = run.read_table(folder.need("lr_find.csv", "lr_finder"))
     return RangeTest(table["lr"], table["loss"], record["result"]["ended"]), folder, record
 

@@ -137,6 +137,12 @@ def ablation_rows(study: Study, base: str = "the recipe") -> list[list[str]]:
     ]
 
 
+def better_than(study: Study, base: str = "the recipe") -> str:
+    """The points better than `base` by more than two standard errors, in words: "no cutout (+1.84)"; "none"."""
+    found = {name: gain for name, gain in differences(study, base).items() if gain > 2 * study.standard_error}
+    return ", ".join(f"{name} ({plots.signed(100 * gain)})" for name, gain in found.items()) or "none"
+
+
 def differences(study: Study, base: str = "the recipe") -> Mapping[str, float]:
     """By how much each other point is better than `base`, in accuracy (0-1); worse below 0.
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import data, model, outcome, run
-from .compute import Compute, resolve
+from . import data, lock, model, outcome, run
+from .compute import Compute, enough_memory, resolve
 from .config import PUBLISHED, AugmentConfig, OptimConfig, ReportError, ScheduleConfig
 from .evaluate import predict, score
 from .optim import Step, build_optimizer, set_lr
@@ -239,7 +239,8 @@ def in_run(params: dict[str, Any], width: int = 64) -> tuple[run.RunFolder, run.
     """The training of a run folder: the stored one if made with the same parameters, else computed (or resumed).
 
     `params` is what `config.parse_params("training", ...)` returns, `width` that of the network, see `model.ResNet18`.
-    Raises `ReportError` for a folder of another recipe and `Diverged` when the loss is not finite.
+    Raises `ReportError` for a folder of another recipe or in use by another process, and `Diverged` when the
+    loss is not finite.
     """
     config = data.settled(params["data"])
     max_lr, source = peak_lr(params)
@@ -250,12 +251,13 @@ def in_run(params: dict[str, Any], width: int = 64) -> tuple[run.RunFolder, run.
     asked |= {"width": width} if width != 64 else {}
     folder, record = run.settle(params["run"].run_dir, "run", asked, params["cache"].force)
     if record is None:
-        folder.prepare()
-        compute = resolve(params["device"].device, recipe.optim.precision)
-        dataset, commit = data.load(config), run.commit()
-        trainer = Trainer(dataset, recipe, compute, width)
-        if not trainer.resume(folder, asked, finished=not params["cache"].force):
-            trainer.save(folder, asked)
-        trainer.fit(folder, asked)
-        record = outcome.write(trainer, folder, asked, source, commit)
+        with lock.held(folder):
+            compute = resolve(params["device"].device, recipe.optim.precision)
+            dataset, commit = data.load(config), run.commit()
+            trainer = Trainer(dataset, recipe, compute, width)
+            if not trainer.resume(folder, asked, finished=not params["cache"].force):
+                trainer.save(folder, asked)
+            with enough_memory(recipe.optim.batch_size):
+                trainer.fit(folder, asked)
+            record = outcome.write(trainer, folder, asked, source, commit)
     return folder, record
