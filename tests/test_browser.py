@@ -375,16 +375,16 @@ def test_filtering_takes_less_than_50_ms(visit: Callable[..., Visit]) -> None:
     took = page.evaluate(
         """() => {
           const field = document.querySelector('.explorer select[name=kind]');
-          return ['all', 'errors', 'all', 'errors', 'all'].map((value) => {
+          return ['all', 'errors', 'all', 'errors', 'all', 'errors', 'all'].map((value) => {
             const start = performance.now();
             field.value = value;
             field.dispatchEvent(new Event('change'));
             document.querySelector('.explorer ul.tiles').getBoundingClientRect();
             return performance.now() - start;
-          }).sort((a, b) => a - b)[2];
+          }).sort((a, b) => a - b)[0];
         }"""
     )
-    assert took < 150, took  # 25 ms on two quiet cores; a busy machine is slower
+    assert took < 50, took  # the least of several: what else a machine does only adds to it
 
 
 def test_each_confusion_links_to_its_cases(visit: Callable[..., Visit]) -> None:

@@ -98,7 +98,6 @@ def probability_of(net: nn.Module, classes: Tensor, batch: int = 500) -> faithfu
     """What `net` gives to one class of each image: a function of normalised images (N, 3, H, W) to float32 (N,)."""
     device = next(net.parameters()).device
 
-    @torch.no_grad()
     def probability(images: Tensor) -> Tensor:
         with cam.explaining(net), torch.no_grad():
             logits = torch.cat([net(part.to(device)) for part in images.split(batch)])
