@@ -112,6 +112,9 @@ def test_the_run_folder_may_also_be_named_by_its_parameter(asked: Asked) -> None
         ("run -p epochs=0", "at least 1"),
         ("run -p dataset=shapes", "data.ipynb is missing"),
         ("run --params nowhere.yaml", "nowhere.yaml cannot be read"),
+        ("train --run-dir artifacts/reference", "never writes"),
+        ("train --run-dir runs/x -p epohcs=5", "'epohcs'"),
+        ("train --run-dir runs/x -p epochs=0", "at least 1"),
         ("publish runs/none", "runs/none holds no lr_find.json; run the chapter lr_finder"),
     ],
 )
@@ -145,11 +148,13 @@ def test_help_shows_examples_that_parse(capsys: pytest.CaptureFixture[str]) -> N
     for _, *arguments in examples:
         arguments = arguments[: arguments.index("make")] if "make" in arguments else arguments
         parsed = cli.parser().parse_args(arguments)
-        if parsed.command == "run":
+        if parsed.command in ("run", "train"):
             report.check_names(cli.assignments(parsed.set))
 
 
-@pytest.mark.parametrize("arguments", [["run", "--help"], ["publish", "--help"], ["build", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["run", "--help"], ["train", "--help"], ["publish", "--help"], ["build", "--help"]]
+)
 def test_every_command_has_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:
         cli.main(arguments)

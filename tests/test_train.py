@@ -44,8 +44,8 @@ def breaking_at(step: optim.Step, number: int, loss: float | None = None):
     """`step`, but its call of this number is interrupted, or spoils the weights and returns `loss`."""
     count = itertools.count(1)
 
-    def call(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        result = step(images, labels)
+    def call(images: Tensor, labels: Tensor, whole: int) -> tuple[Tensor, Tensor]:
+        result = step(images, labels, whole)
         if next(count) != number:
             return result
         if loss is None:
@@ -84,7 +84,7 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_almost_zero(total: int, max_lr
 def test_one_cycle_is_stepped_every_iteration(dataset: data.Dataset, tmp_path: Path):
     subject, seen = trainer(dataset, epochs=2), []
     real = subject.step
-    subject.step = lambda x, y: seen.append([g["lr"] for g in subject.optimizer.param_groups]) or real(x, y)
+    subject.step = lambda *batch: seen.append([g["lr"] for g in subject.optimizer.param_groups]) or real(*batch)
     subject.fit(run.RunFolder(tmp_path), IDENTITY, progress=False)
     wanted = rates(2 * 3, 0.1, 0.2)  # 40 images in batches of 16 are 3 steps
     assert seen == [[rate, 2 * rate, 2 * rate] for rate in wanted]  # SGD's rates are sgd_lr_factor times Muon's
@@ -229,8 +229,8 @@ def test_weights_spoiled_by_the_last_step_are_not_kept(dataset: data.Dataset, tm
     subject.save(folder, IDENTITY)
     real, count = subject.step, itertools.count(1)
 
-    def step(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        result = real(images, labels)
+    def step(images: Tensor, labels: Tensor, whole: int) -> tuple[Tensor, Tensor]:
+        result = real(images, labels, whole)
         if next(count) == 3 * epochs:
             subject.net.linear.weight.data.fill_(1e30 if epochs == 1 else math.nan)  # fp16 has no 1e30
         return result

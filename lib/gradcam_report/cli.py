@@ -2,6 +2,8 @@
 
 import argparse
 import contextlib
+import os
+import platform
 import re
 import sys
 from collections.abc import Sequence
@@ -15,6 +17,9 @@ EXAMPLES = """examples:
                                    every chapter in minutes on a CPU, then a site of them
   gradcam-report run --run-dir runs/quick --params params/quick.yaml --from training -p epochs=5 -p force=true
                                    train longer and redo what depends on it
+  gradcam-report train --run-dir runs/long -p epochs=40
+                                   train without a chapter; torchrun does it on several GPUs or hosts:
+  torchrun --nproc-per-node 8 -m gradcam_report train --run-dir runs/long -p epochs=40
   gradcam-report build             the published site, as `make book` does
   gradcam-report publish runs/full make a finished run the published one, execute the chapters in book/
 """
@@ -33,14 +38,17 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--run-dir", default="runs/mine", help="folder for results, chapters and site (default: %(default)s)"
     )
-    run.add_argument("--params", metavar="FILE", help="YAML file of parameters, such as params/quick.yaml")
-    run.add_argument(
-        "-p", dest="set", metavar="NAME=VALUE", action="append", default=[], help="one parameter; repeatable"
-    )
     which = run.add_mutually_exclusive_group()
     which.add_argument("--from", dest="first", choices=list(CHAPTERS), help="start with this chapter")
     which.add_argument("--only", choices=list(CHAPTERS), help="run this chapter alone")
     run.add_argument("--no-site", action="store_true", help="execute the chapters without building a site")
+    train = commands.add_parser("train", help="train without a chapter; with torchrun on several GPUs or hosts")
+    train.add_argument("--run-dir", required=True, help="folder for the training, such as runs/mine")
+    for command in (run, train):
+        command.add_argument("--params", metavar="FILE", help="YAML file of parameters, such as params/quick.yaml")
+        command.add_argument(
+            "-p", dest="set", metavar="NAME=VALUE", action="append", default=[], help="one parameter; repeatable"
+        )
     commands.add_parser("build", help="build the published site into _build/html")
     publish = commands.add_parser("publish", help="make a finished run the published one")
     publish.add_argument("run_dir", help="the finished run's folder, such as runs/full")
@@ -76,14 +84,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         advice = re.sub(
             r"-p (\w+) ('[^']*'|[^\s.,;]\S*?)(?=[.,;]?(\s|$))", r"-p \1=\2", str(error)
         )  # papermill's way of writing
-        print(f"gradcam-report: {advice}", file=sys.stderr)
+        print(f"gradcam-report{_who()}: {advice}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         kept = (
-            "the last checkpoint is kept, the same command resumes" if arguments.command == "run" else "nothing changed"
+            "nothing changed"
+            if arguments.command in ("build", "publish")
+            else "the last checkpoint is kept, the same command resumes"
         )
-        print(f"gradcam-report: interrupted; {kept}.", file=sys.stderr)
+        print(f"gradcam-report{_who()}: interrupted; {kept}.", file=sys.stderr)
         return 130
+
+
+def _who() -> str:
+    """Which process speaks, where torchrun started several: empty for the first or only one."""
+    rank = os.environ.get("RANK", "0")
+    return "" if rank == "0" else f" (process {rank} on {platform.node()})"
 
 
 def dispatch(arguments: argparse.Namespace) -> int:
@@ -101,6 +117,11 @@ def dispatch(arguments: argparse.Namespace) -> int:
     else:
         values = report.read_parameters(Path(arguments.params)) if arguments.params else {}
         values |= assignments(arguments.set)
+        if arguments.command == "train":
+            from . import job
+
+            job.run({k: v for k, v in values.items() if k != "run_dir"}, str(values.get("run_dir", arguments.run_dir)))
+            return 0
         names = list(CHAPTERS)
         chosen = [arguments.only] if arguments.only else names[names.index(arguments.first or names[0]) :]
         run_dir = str(values.pop("run_dir", arguments.run_dir))  # -p run_dir=... names the same folder

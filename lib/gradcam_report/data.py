@@ -23,6 +23,7 @@ from .config import AugmentConfig, DataConfig, ReportError, project_root
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CLASSES = {"cifar10": CIFAR10_CLASSES, "shapes": shapes.CLASSES}
+EVERY = slice(None)
 SHAPES_TRAIN, SHAPES_TEST, SHAPES_TEST_SEED = 10_000, 2_000, 2
 
 
@@ -230,15 +231,24 @@ def generator(seed: int, epoch: int, device: torch.device) -> torch.Generator:
 
 
 def batches(
-    train: Split, batch_size: int, config: AugmentConfig, normalizer: Normalizer, seed: int, epoch: int
+    train: Split,
+    batch_size: int,
+    config: AugmentConfig,
+    normalizer: Normalizer,
+    seed: int,
+    epoch: int,
+    share: slice = EVERY,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One shuffled pass over `train`: float32 (B, 3, 32, 32) channels_last, int64 (B,); the last B may be smaller."""
+    """One shuffled pass over `train`: float32 (B, 3, 32, 32) channels_last, int64 (B,); the last B may be smaller.
+
+    Only the `share` of each batch is made, the same images as in the whole batch.
+    """
     device = train.images.device
     random = generator(seed, epoch, device)
     order = torch.randperm(len(train), generator=random, device=device)
     for rows in order.split(batch_size):
-        images = augment(train.images, rows, config, normalizer, random, seed, epoch)
-        yield images.contiguous(memory_format=torch.channels_last), train.labels[rows]
+        images = augment(train.images, rows, config, normalizer, random, seed, epoch, share)
+        yield images.contiguous(memory_format=torch.channels_last), train.labels[rows[share]]
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -254,22 +264,24 @@ def augment(
     random: torch.Generator,
     seed: int,
     epoch: int,
+    share: slice = EVERY,
 ) -> Tensor:
     """Random crop of the reflect-padded image, flip, normalise, cutout.
 
-    `images` uint8 (N, 3, 32, 32) and `rows` int64 (B,) -> float32 (B, 3, 32, 32).
+    `images` uint8 (N, 3, 32, 32) and `rows` int64 (B,) -> float32 (B, 3, 32, 32), or only its rows `share`.
     """
     count, side, pad = len(rows), images.shape[-1], config.crop_padding
-    shift = torch.randint(-pad, pad + 1, (2, count, 1), generator=random, device=images.device)
+    shift = torch.randint(-pad, pad + 1, (2, count, 1), generator=random, device=images.device)[:, share]
     place = (
         torch.arange(side, device=images.device) + shift
     )  # (2, B, side): where each output row and column comes from
     y, x = (side - 1) - ((side - 1) - place.abs()).abs()  # reflected at the border: -1 -> 1, side -> side - 2
-    flipped = flips(rows, config.flip, random, seed, epoch)
+    flipped = flips(rows, config.flip, random, seed, epoch)[share]
+    rows = rows[share]
     x = torch.where(flipped[:, None], x.flip(1), x)
     channel = torch.arange(3, device=images.device)
     batch = images[rows[:, None, None, None], channel[None, :, None, None], y[:, None, :, None], x[:, None, None, :]]
-    return cutout(normalizer(batch), config.cutout, random)
+    return cutout(normalizer(batch), config.cutout, random, count, share)
 
 
 def flips(rows: Tensor, kind: str, random: torch.Generator, seed: int, epoch: int) -> Tensor:
@@ -287,13 +299,17 @@ def flips(rows: Tensor, kind: str, random: torch.Generator, seed: int, epoch: in
     return (((mixed >> 16) + epoch) % 2).bool()
 
 
-def cutout(images: Tensor, side: int, random: torch.Generator) -> Tensor:
-    """Set one square of `side` pixels in each normalised image to zero, the data set's mean (DeVries & Taylor 2017)."""
+def cutout(images: Tensor, side: int, random: torch.Generator, count: int, share: slice = EVERY) -> Tensor:
+    """Set one square of `side` pixels in each normalised image to zero, the data set's mean (DeVries & Taylor 2017).
+
+    Squares are drawn for `count` images, of which `images` are the rows `share`.
+    """
     if side == 0:
         return images
-    count, _, height, width = images.shape
+    height, width = images.shape[-2:]
     corner = [
-        torch.randint(0, s - side + 1, (count, 1), generator=random, device=images.device) for s in (height, width)
+        torch.randint(0, s - side + 1, (count, 1), generator=random, device=images.device)[share]
+        for s in (height, width)
     ]
     inside = []
     for start, length in zip(corner, (height, width), strict=True):

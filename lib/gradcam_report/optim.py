@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .compute import Compute
 from .config import OptimConfig
+from .team import ALONE, Team
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of the quintic iteration of Jordan et al. 2024, see below
 
@@ -138,26 +139,35 @@ class Step:
     """One optimizer step on a batch: images float32 (B, 3, 32, 32), labels int64 (B,) -> loss () and hits (), tensors.
 
     The loss is the mean label-smoothed cross-entropy before the step, `hits` how many images were classified right.
-    Nothing is copied to the host, which so need not wait for a GPU. `warm_up` compiles the step.
+    Nothing is copied to the host, which so need not wait for a GPU. `warm_up` compiles the step. In a `team` each
+    process gives its share of a batch of `whole` images; losses and hits are its part of the sum over the team.
     """
 
-    def __init__(self, net: nn.Module, optimizer: torch.optim.Optimizer, config: OptimConfig, compute: Compute) -> None:
+    def __init__(
+        self,
+        net: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        config: OptimConfig,
+        compute: Compute,
+        team: Team = ALONE,
+    ) -> None:
         self.net, self.optimizer, self.smoothing, self.compute = net, optimizer, config.label_smoothing, compute
-        self.judge: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = self._judge
+        self.members, self.forward = team.size, team.wrapped(net)
+        self.judge: Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]] = self._judge
 
-    def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Make one step; see the class."""
-        loss, hits = self.judge(images, labels)
+    def __call__(self, images: Tensor, labels: Tensor, whole: int = 0) -> tuple[Tensor, Tensor]:
+        """Make one step; see the class. `whole` images are in the team's batch, by default those given."""
+        loss, hits = self.judge(images, labels, whole or len(labels))
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss * self.members).backward()  # a team's gradients are averaged, this loss is to be summed
         self.optimizer.step()
         return loss.detach(), hits
 
-    def _judge(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _judge(self, images: Tensor, labels: Tensor, whole: int) -> tuple[Tensor, Tensor]:
         with self.compute.autocast():
-            logits = self.net(images)
+            logits = self.forward(images)
         logits = logits.float()
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.smoothing)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.smoothing, reduction="sum") / whole
         return loss, (logits.detach().argmax(1) == labels).sum()
 
     def warm_up(self, images: Tensor, labels: Tensor) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import run, train
+from .team import ALONE, Team
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class SeedResult:
     metrics: dict[str, Any]
 
 
-def in_run(params: dict[str, Any], folder: run.RunFolder, record: run.Record) -> list[SeedResult]:
+def in_run(params: dict[str, Any], folder: run.RunFolder, record: run.Record, team: Team = ALONE) -> list[SeedResult]:
     """The results of every seed of a run, its own first; trains those of the next seeds that are asked for.
 
     `params` is what `config.parse_params("training", ...)` returns, `folder` and `record` are what `train.in_run` made
@@ -34,7 +35,7 @@ def in_run(params: dict[str, Any], folder: run.RunFolder, record: run.Record) ->
             "schedule": schedule,
             "run": replace(params["run"], run_dir=f"{folder.name}/seed-{number}"),
         }
-        found[number], _ = train.in_run(params | others)
+        found[number], _ = train.in_run(params | others, team=team)
     for path in sorted(folder.path.glob("seed-*")):
         stored = run.RunFolder(path)
         other = stored.record("run")

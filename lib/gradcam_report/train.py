@@ -6,6 +6,7 @@ Randomness depends only on (seed, epoch), so a run that is killed and resumed on
 batches. The last epoch is judged on the weights as they are published, rounded to fp16, in fp32 arithmetic.
 """
 
+import contextlib
 import json
 import math
 import time
@@ -22,6 +23,7 @@ from .compute import Compute, enough_memory, resolve
 from .config import PUBLISHED, AugmentConfig, OptimConfig, ReportError, ScheduleConfig
 from .evaluate import predict, score
 from .optim import Step, build_optimizer, set_lr
+from .team import ALONE, Team
 
 CHECKPOINT = "checkpoint.safetensors"
 CLEAN_TRAIN = 5_000  # at most: as many training images as test images are judged without augmentation
@@ -54,14 +56,19 @@ def one_cycle(step: int, total: int, max_lr: float, warmup: float) -> float:
 
 
 class Trainer:
-    """A network on its way through the epochs; `history` holds a list per column of history.csv."""
+    """A network on its way through the epochs; `history` holds a list per column of history.csv.
 
-    def __init__(self, dataset: data.Dataset, recipe: Recipe, compute: Compute, width: int = 64) -> None:
-        self.data, self.recipe, self.compute = dataset.to(compute.device), recipe, compute
+    In a `team` every process has a trainer of the same data and recipe, and all of them call the same methods.
+    """
+
+    def __init__(
+        self, dataset: data.Dataset, recipe: Recipe, compute: Compute, width: int = 64, team: Team = ALONE
+    ) -> None:
+        self.data, self.recipe, self.compute, self.team = dataset.to(compute.device), recipe, compute, team
         net = model.build(recipe.seed, len(dataset.classes), width)
         self.net = compute.place(net)
         self.optimizer = build_optimizer(self.net, recipe.optim, lr=recipe.schedule.max_lr)
-        self.step = Step(self.net, self.optimizer, recipe.optim, compute)
+        self.step = Step(self.net, self.optimizer, recipe.optim, compute, team)
         self.steps = data.steps_per_epoch(len(dataset.train), recipe.optim.batch_size)
         self.history: History = {}
         self.test_logits = torch.empty(0)  # of the latest evaluation
@@ -71,37 +78,38 @@ class Trainer:
     def train_epoch(self, bar: tqdm) -> dict[str, float]:
         """One pass over the training images; raises `Diverged` when the loss is not finite."""
         schedule, total = self.recipe.schedule, self.steps * self.recipe.schedule.epochs
-        loss_sum = torch.zeros((), dtype=torch.float64 if self.compute.device.type != "mps" else torch.float32)
-        loss_sum = loss_sum.to(self.compute.device)
-        hits, seen, rate, started = torch.zeros_like(loss_sum), 0, 0.0, time.perf_counter()
+        kind = torch.float32 if self.compute.device.type == "mps" else torch.float64
+        sums = torch.zeros(2, dtype=kind, device=self.compute.device)  # of losses and of hits, this process's part
+        seen, rate, started = 0, 0.0, time.perf_counter()
         # Reading a loss makes a GPU wait, so there it is read after the epoch.
         every = self.steps if self.compute.compiles else 50
         self.net.train()
         for i, (images, labels) in enumerate(self.batches()):
             rate = one_cycle(self.epoch * self.steps + i, total, schedule.max_lr, schedule.warmup)
             set_lr(self.optimizer, rate)
-            loss, correct = self.step(images, labels)
-            loss_sum += loss * len(labels)
-            hits += correct
-            seen += len(labels)
-            bar.update(len(labels))
+            whole = min(self.recipe.optim.batch_size, len(self.data.train) - seen)
+            loss, correct = self.step(images, labels, whole)
+            sums += torch.stack([loss * whole, correct])
+            seen += whole
+            bar.update(whole)
             if (i + 1) % every == 0 or i + 1 == self.steps:
-                self._check(float(loss_sum), rate, i)
-                bar.set_postfix(epoch=self.epoch + 1, loss=f"{float(loss_sum) / seen:.3f}", refresh=False)
+                loss_sum, hits = self.team.total(sums).tolist()
+                self._check(loss_sum, rate, i)
+                bar.set_postfix(epoch=self.epoch + 1, loss=f"{loss_sum / seen:.3f}", refresh=False)
         seconds = time.perf_counter() - started
         return {
             "lr": rate,
-            "train_loss": float(loss_sum) / seen,
-            "train_accuracy": float(hits) / seen,
+            "train_loss": loss_sum / seen,
+            "train_accuracy": hits / seen,
             "seconds": seconds,
             "images_per_second": seen / seconds,
         }
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of the epoch that is next, in their order."""
+        """The batches of the epoch that is next, in their order; this process's share of each."""
         return data.batches(
             self.data.train, self.recipe.optim.batch_size, self.recipe.augment, self.data.normalizer,
-            self.recipe.seed, self.epoch,
+            self.recipe.seed, self.epoch, self.team.share,
         )  # fmt: skip
 
     def _check(self, loss: float, rate: float, step: int) -> None:
@@ -120,19 +128,30 @@ class Trainer:
             splits["val"] = self.data.val
         scores = {}
         for name, part in splits.items():
-            logits = predict(self.net, part, self.data.normalizer, compute)
+            logits = self._predict(part, compute)
             scores[f"{name}_loss"], scores[f"{name}_accuracy"] = score(logits, part.labels)
             if name == "test":
                 self.test_logits = logits
         return scores
 
+    def _predict(self, part: data.Split, compute: Compute) -> Tensor:
+        """`evaluate.predict`, each process of the team predicting a share of the images."""
+        if self.team.size == 1:
+            return predict(self.net, part, self.data.normalizer, compute)
+        rows = torch.arange(len(part), device=self.compute.device)[self.team.share]
+        logits = torch.zeros(len(part), len(self.data.classes), device=self.compute.device)
+        logits[rows] = predict(self.net, part.at(rows), self.data.normalizer, compute)
+        return self.team.total(logits)
+
     def fit(self, folder: run.RunFolder, identity: Mapping[str, Any], progress: bool = True) -> None:
         """Train the epochs that are left, with a checkpoint after each; the last one is judged as published."""
         epochs, images = self.recipe.schedule.epochs, len(self.data.train)
-        if self.compute.compiles and self.epoch < epochs:
+        if self.compute.compiles and self.epoch < epochs and self.team.size == 1:  # collectives break compiled code
             self.net.train()
             self.warm_up_seconds = self.step.warm_up(*next(self.batches()))
-        with tqdm(total=epochs * images, initial=self.epoch * images, unit="img", disable=not progress) as bar:
+        with tqdm(
+            total=epochs * images, initial=self.epoch * images, unit="img", disable=not progress or not self.team.leads
+        ) as bar:
             while self.epoch < epochs:
                 row = {"epoch": self.epoch + 1, **self.train_epoch(bar)}
                 last = self.epoch + 1 == epochs
@@ -144,7 +163,8 @@ class Trainer:
                 for column, value in row.items():
                     self.history.setdefault(column, []).append(value)
                 self.epoch += 1
-                self.save(folder, identity)
+                if self.team.leads:
+                    self.save(folder, identity)
 
     def save(self, folder: run.RunFolder, identity: Mapping[str, Any]) -> None:
         """Write weights, momentum, history and the run's identity as one file, so that they can never disagree."""
@@ -181,6 +201,21 @@ class Trainer:
                 self.optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
         self.history, self.epoch = state["history"], state["epoch"]
         return True
+
+    def start(self, folder: run.RunFolder, identity: Mapping[str, Any], finished: bool) -> None:
+        """`resume`, or write a first checkpoint, which proves early that it can be written."""
+        if not self.resume(folder, identity, finished):
+            self.save(folder, identity)
+
+    def join(self) -> None:
+        """Take over the state of the team's first process, the one that resumes from the checkpoint."""
+        if self.team.size == 1:
+            return
+        self.history, self.epoch, moving = self.team.agreed(lambda: (self.history, self.epoch, list(self._momentum())))
+        for name, parameter in self.net.named_parameters():
+            if name in moving:
+                self.optimizer.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
+        self.team.give_out(self.net.state_dict() | {f"momentum.{k}": v for k, v in self._momentum().items()})
 
     def _momentum(self) -> dict[str, Tensor]:
         state = self.optimizer.state
@@ -235,29 +270,31 @@ def peak_lr(params: Mapping[str, Any]) -> tuple[float, str]:
     )
 
 
-def in_run(params: dict[str, Any], width: int = 64) -> tuple[run.RunFolder, run.Record]:
+def in_run(params: dict[str, Any], width: int = 64, team: Team = ALONE) -> tuple[run.RunFolder, run.Record]:
     """The training of a run folder: the stored one if made with the same parameters, else computed (or resumed).
 
     `params` is what `config.parse_params("training", ...)` returns, `width` that of the network, see `model.ResNet18`.
+    All processes of a `team` call it alike; the folder needs to be there for the first one only.
     Raises `ReportError` for a folder of another recipe or in use by another process, and `Diverged` when the
     loss is not finite.
     """
-    config = data.settled(params["data"])
-    max_lr, source = peak_lr(params)
+    config = team.agreed(lambda: data.settled(params["data"]))
+    max_lr, source = team.agreed(lambda: peak_lr(params))
     schedule = ScheduleConfig(**{**asdict(params["schedule"]), "max_lr": max_lr})
     recipe = Recipe(params["augment"], params["optim"], schedule, config.seed)
     concerns = (config, recipe.augment, recipe.optim, recipe.schedule)
     asked = {k: v for c in concerns for k, v in asdict(c).items() if k != "data_root"}
     asked |= {"width": width} if width != 64 else {}
-    folder, record = run.settle(params["run"].run_dir, "run", asked, params["cache"].force)
+    force = params["cache"].force
+    folder, record = team.agreed(lambda: run.settle(params["run"].run_dir, "run", asked, force))
     if record is None:
-        with lock.held(folder):
+        with lock.held(folder) if team.leads else contextlib.nullcontext():
             compute = resolve(params["device"].device, recipe.optim.precision)
             dataset, commit = data.load(config), run.commit()
-            trainer = Trainer(dataset, recipe, compute, width)
-            if not trainer.resume(folder, asked, finished=not params["cache"].force):
-                trainer.save(folder, asked)
+            trainer = Trainer(dataset, recipe, compute, width, team)
+            team.agreed(lambda: trainer.start(folder, asked, finished=not force))
+            trainer.join()
             with enough_memory(recipe.optim.batch_size):
                 trainer.fit(folder, asked)
-            record = outcome.write(trainer, folder, asked, source, commit)
+            record = team.agreed(lambda: outcome.write(trainer, folder, asked, source, commit))
     return folder, record
