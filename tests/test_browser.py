@@ -120,6 +120,24 @@ def test_pages_can_be_looked_at(visit: Callable[..., Visit], view: str, device: 
         assert shot.size == (size["width"], size["height"]) and high - low > 100  # type: ignore[operator]
 
 
+@pytest.mark.parametrize(("width", "shape"), [(360, "narrow"), (1440, "wide")])
+def test_the_front_page_shows_one_error_from_beginning_to_end(
+    visit: Callable[..., Visit], width: int, shape: str
+) -> None:
+    page = visit(viewport={"width": width, "height": 900}).open("index")
+    image = page.locator("#at-a-glance img")
+    seen = image.evaluate(
+        "async (image) => { await image.decode(); return [image.naturalWidth, image.naturalHeight]; }"
+    )
+    assert (seen[0] < seen[1]) == (shape == "narrow")
+    box = image.bounding_box()
+    assert box and box["width"] / box["height"] == pytest.approx(seen[0] / seen[1], rel=0.02) and box["width"] > 300
+    words, number = str(image.get_attribute("alt")), page.locator("#at-a-glance figcaption").inner_text()
+    assert "heat maps at layer1, layer2, layer3, layer4" in words and "# " in number and "The network answers" in number
+    target, anchor = str(page.locator("#at-a-glance a").get_attribute("href")).split("#")
+    assert visit().open(target.removesuffix(".html")).locator(f"#{anchor}").count() == 1
+
+
 @pytest.mark.parametrize("width", [360, 768, 1440])
 def test_no_page_scrolls_sideways(visit: Callable[..., Visit], width: int) -> None:
     tab = visit(viewport={"width": width, "height": 800})

@@ -98,23 +98,39 @@ def glue(**values: object) -> None:
         display({f"{prefix}text/plain": repr(value)}, raw=True, metadata=metadata)
 
 
+def glue_block(name: str, block: HTML, words: str) -> None:
+    """Record a block of HTML, `words` in plain text, for `{glue}` on another page; this one does not show it."""
+    prefix = "application/papermill.record/"
+    metadata = {"scrapbook": {"name": name, "mime_prefix": prefix}}
+    display({f"{prefix}text/html": block.data, f"{prefix}text/plain": repr(words)}, raw=True, metadata=metadata)
+
+
 def captioned(
-    figure: plots.ReportFigure, name: str, caption: str, description: str, link: tuple[str, str] | None = None
+    figure: plots.ReportFigure,
+    name: str,
+    caption: str,
+    description: str,
+    link: tuple[str, str] | None = None,
+    narrow: plots.ReportFigure | None = None,
 ) -> HTML:
     """A figure of its own with caption and alternative text, for pages that show a number of them known only when run.
 
     `name` is its anchor on the page, `description` says to those who cannot see it what is seen, `link` is the words
-    and the address of a link at the caption's end.
+    and the address of a link at the caption's end, `narrow` the same figure drawn for a telephone.
     """
-    width, height = (round(float(inches) * plots.SCREEN_DPI) for inches in figure.get_size_inches())
-    encoded = base64.b64encode(figure.webp()).decode("ascii")
-    image = (
-        f'<img alt="{html.escape(description)}" width="{width}" height="{height}" '
-        f'src="data:image/webp;base64,{encoded}">'
-    )
+    image = f'<img alt="{html.escape(description)}" {_pixels(figure, "src")}>'
+    if narrow is not None:
+        image = f'<picture><source media="(max-width: 600px)" {_pixels(narrow, "srcset")}>{image}</picture>'
     more = f' <a href="{html.escape(link[1])}">{html.escape(link[0])}</a>' if link else ""
     words = f"<figcaption>{html.escape(caption)}{more}</figcaption>"
     return HTML(f'<figure class="case" id="{html.escape(name)}">{image}{words}</figure>')
+
+
+def _pixels(figure: plots.ReportFigure, attribute: str) -> str:
+    """The attributes of an image element: a figure's size in CSS pixels, and itself."""
+    width, height = (round(float(inches) * plots.SCREEN_DPI) for inches in figure.get_size_inches())
+    encoded = base64.b64encode(figure.webp()).decode("ascii")
+    return f'width="{width}" height="{height}" {attribute}="data:image/webp;base64,{encoded}"'
 
 
 def confusion_table(confusion: NDArray[np.int64], classes: Sequence[str]) -> HTML:

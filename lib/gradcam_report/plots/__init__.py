@@ -9,6 +9,7 @@ A `ReportFigure` never enters pyplot's state: as a cell's last expression, or by
 
 from gradcam_report.plots.analysis import agreement, neighbours, plane, reliability, selective
 from gradcam_report.plots.card import case_card
+from gradcam_report.plots.glance import at_a_glance
 from gradcam_report.plots.heatmaps import cam_grid, margin_maps, overlay
 from gradcam_report.plots.images import augmentations, class_samples, error_gallery, error_title, image_grid
 from gradcam_report.plots.scores import class_bars, class_counts, confidence_histogram, confusion
@@ -23,6 +24,7 @@ __all__ = [
     "ReportFigure",
     "accuracy_over_time",
     "agreement",
+    "at_a_glance",
     "augmentations",
     "cam_grid",
     "case_card",
