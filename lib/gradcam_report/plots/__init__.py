@@ -15,11 +15,12 @@ from gradcam_report.plots.images import augmentations, class_samples, error_gall
 from gradcam_report.plots.scores import class_bars, class_counts, confidence_histogram, confusion
 from gradcam_report.plots.speed import accuracy_over_time, rates
 from gradcam_report.plots.style import SCREEN_DPI, STYLE, ReportFigure, percent, signed, use_style
-from gradcam_report.plots.training import curves, lr_curve, peak_study, schedule
+from gradcam_report.plots.training import SERIES, curves, lr_curve, peak_study, schedule
 from gradcam_report.plots.trust import forgetting, hiding, ratings
 
 __all__ = [
     "SCREEN_DPI",
+    "SERIES",
     "STYLE",
     "ReportFigure",
     "accuracy_over_time",
