@@ -119,10 +119,10 @@
     }
 
     readout() {
-      const label = made(this.box, "label", {}, "epoch ");
-      this.slider = made(label, "input", { type: "range", min: 1, max: this.epochs, step: 1 });
+      const line = made(this.box, "div", { class: "epochs" });
+      this.slider = made(made(line, "label", {}, "epoch "), "input", { type: "range", min: 1, max: this.epochs, step: 1 });
       this.slider.addEventListener("input", () => this.show(Number(this.slider.value)));
-      this.number = made(label, "output");
+      this.number = made(line, "output");
       const table = made(this.box, "table");
       const head = made(made(table, "thead"), "tr");
       made(head, "td");
