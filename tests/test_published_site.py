@@ -71,7 +71,7 @@ def test_chapters_can_be_opened_on_colab_and_binder(site: Path) -> None:
 def test_the_lines_for_colab_name_the_repository_and_are_those_of_the_chapters(site: Path) -> None:
     page = BeautifulSoup((site / "reproduce.html").read_text(encoding="utf-8"), "html.parser")
     (shown,) = [block.get_text().strip() for block in page.select("pre") if "git clone" in block.get_text()]
-    assert shown.startswith("!git clone --depth 1 https://github.com/someone/report report && pip install")
+    assert shown.startswith("!git clone --depth 1 https://github.com/someone/report report\n%pip install")
     for chapter in CHAPTERS:
         notes = [
             cell for cell in nbformat.read(TOP / "book" / f"{chapter}.ipynb", 4).cells if "git clone" in cell.source

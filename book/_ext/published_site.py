@@ -20,7 +20,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 # The chapters say the same in a note that the site leaves out.
-SETUP = "!git clone --depth 1 {repository} report && pip install -q ./report\n%cd report"
+SETUP = "!git clone --depth 1 {repository} report\n%pip install -q ./report\n%cd report"
 
 
 def address(name: str) -> str:
