@@ -31,6 +31,7 @@ VIEWS = {
     "index": ("index", ""),
     "error-analysis": ("error_analysis", ""),
     "cards": ("gradcam", "#case-by-case"),
+    "curves": ("training", "#fig-curves"),
     "explorer": ("explorer", ""),
     "case": ("explorer", "#view=margin"),
     "trials": ("faithfulness", ""),
