@@ -1,9 +1,11 @@
 """Fixtures that several test files share; torch is imported only by those that need it."""
 
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,9 @@ from hypothesis import settings
 from gradcam_report.config import DataConfig
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from visiting import Visit
+
     from gradcam_report.data import Dataset
 
 settings.register_profile("busy", deadline=None)  # how long an example takes says more about the machine than the code
@@ -88,3 +93,45 @@ def few_threads() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published chapters as a site; SITE names a folder with one that is built already."""
+    if os.environ.get("SITE"):
+        return Path(os.environ["SITE"]).resolve()
+    out = tmp_path_factory.mktemp("site")
+    program = Path(sys.executable).with_name("jupyter-book")
+    done = subprocess.run(
+        [program, "build", "--all", "-W", "-n", "--keep-going", "--path-output", out, "book/"],
+        cwd=Path(__file__).parent.parent, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return out / "_build" / "html"
+
+
+@pytest.fixture(scope="module")  # no longer: as long as it is open, no other test can run an event loop
+def browser() -> "Iterator[Browser]":
+    from playwright.sync_api import sync_playwright
+    from visiting import CHROMIUM
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser: "Browser", site: Path) -> "Iterator[Callable[..., Visit]]":
+    """A function that opens a tab, with the options of a browser context."""
+    from visiting import Visit
+
+    opened: list[Visit] = []
+
+    def start(**options: Any) -> Visit:
+        opened.append(Visit(browser, site, **options))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.context.close()

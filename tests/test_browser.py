@@ -5,83 +5,18 @@ Skipped where there is no Chromium. CHROMIUM names another one than that on the 
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
-
-TOP = Path(__file__).parent.parent
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-TOC = yaml.safe_load((TOP / "_toc.yml").read_text(encoding="utf-8"))
-PAGES = [TOC["root"], *(chapter["file"] for chapter in TOC["chapters"])]
+from playwright.sync_api import Page
+from visiting import CHROMIUM, PAGES, TOP, Visit
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The published chapters as a site."""
-    if os.environ.get("SITE"):
-        return Path(os.environ["SITE"]).resolve()
-    out = tmp_path_factory.mktemp("site")
-    program = Path(sys.executable).with_name("jupyter-book")
-    done = subprocess.run(
-        [program, "build", "--all", "-W", "-n", "--keep-going", "--path-output", out, "book/"],
-        cwd=TOP, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return out / "_build" / "html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-class Visit:
-    """One tab, and everything in it that went wrong."""
-
-    def __init__(self, browser: Browser, site: Path, **options: Any) -> None:
-        self.site = site
-        self.context = browser.new_context(**options)
-        self.page: Page = self.context.new_page()
-        self.faults: list[str] = []
-        self.page.on("console", lambda m: m.type in ("error", "warning") and self.faults.append(m.text))
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url[:100]}"))
-        self.page.on("request", self._local)
-
-    def _local(self, request: Any) -> None:
-        if not request.url.startswith(("file:", "data:", "blob:")):
-            self.faults.append(f"external: {request.url[:100]}")
-
-    def open(self, name: str, anchor: str = "") -> Page:
-        self.page.goto(f"{(self.site / name).as_uri()}.html{anchor}")
-        return self.page
-
-
-@pytest.fixture
-def visit(browser: Browser, site: Path) -> Iterator[Callable[..., Visit]]:
-    opened: list[Visit] = []
-
-    def start(**options: Any) -> Visit:
-        opened.append(Visit(browser, site, **options))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.context.close()
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -96,6 +31,7 @@ VIEWS = {
     "index": ("index", ""),
     "error-analysis": ("error_analysis", ""),
     "cards": ("gradcam", "#case-by-case"),
+    "curves": ("training", "#fig-curves"),
     "explorer": ("explorer", ""),
     "case": ("explorer", "#view=margin"),
     "trials": ("faithfulness", ""),
@@ -118,6 +54,24 @@ def test_pages_can_be_looked_at(visit: Callable[..., Visit], view: str, device: 
     with Image.open(folder / f"{view}-{device}.png") as shot:
         low, high = shot.convert("L").getextrema()
         assert shot.size == (size["width"], size["height"]) and high - low > 100  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("width", "shape"), [(360, "narrow"), (1440, "wide")])
+def test_the_front_page_shows_one_error_from_beginning_to_end(
+    visit: Callable[..., Visit], width: int, shape: str
+) -> None:
+    page = visit(viewport={"width": width, "height": 900}).open("index")
+    image = page.locator("#at-a-glance img")
+    seen = image.evaluate(
+        "async (image) => { await image.decode(); return [image.naturalWidth, image.naturalHeight]; }"
+    )
+    assert (seen[0] < seen[1]) == (shape == "narrow")
+    box = image.bounding_box()
+    assert box and box["width"] / box["height"] == pytest.approx(seen[0] / seen[1], rel=0.02) and box["width"] > 300
+    words, number = str(image.get_attribute("alt")), page.locator("#at-a-glance figcaption").inner_text()
+    assert "heat maps at layer1, layer2, layer3, layer4" in words and "# " in number and "The network answers" in number
+    target, anchor = str(page.locator("#at-a-glance a").get_attribute("href")).split("#")
+    assert visit().open(target.removesuffix(".html")).locator(f"#{anchor}").count() == 1
 
 
 @pytest.mark.parametrize("width", [360, 768, 1440])

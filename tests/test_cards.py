@@ -3,13 +3,14 @@
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from matplotlib.text import Text
 
-from gradcam_report import cam, cards, cases, chapter, data, embedding, model, plots
+from gradcam_report import cam, cards, cases, chapter, data, embedding, evidence, model, plots
 from gradcam_report.config import parse_params
 
 pytestmark = pytest.mark.usefixtures("few_threads")
@@ -56,10 +57,17 @@ def test_the_description_says_what_is_drawn() -> None:
     assert "people" not in bare and "training" not in bare
 
 
+def of_cases(params: dict[str, Any]) -> tuple[model.ResNet18, cases.Cases, list[cards.Card], str]:
+    """A network, the chosen cases, their cards and the note, put together as the chapter does it."""
+    net, chosen = model.build(0, width=8).eval(), cases.choose(params)
+    found = evidence.of_cases(net, chosen, params["cam"].layers, params["cam"].method)
+    return net, chosen, *cards.of_cases(chosen, found, params)
+
+
 def test_cards_go_without_what_cannot_be_had(six_errors: Path) -> None:
     (six_errors / "features.npz").unlink()
     params = parse_params("gradcam", {"run_dir": "runs/six", "n_images": 1})
-    (one,), note = cards.of_cases(model.build(0, width=8).eval(), cases.choose(params), params)
+    _, _, (one,), note = of_cases(params)
     assert one.near_images is None and "without the nearest training images" in note and "holds no features.npz" in note
 
 
@@ -95,11 +103,41 @@ def test_a_figure_with_caption_can_be_found_read_and_seen() -> None:
     assert 'alt="what is &amp; seen"' in page and re.search(r'width="720" height="\d+"', page)
 
 
+def test_the_whole_at_a_glance_shows_both_classes_in_question_even_an_unlikely_one() -> None:
+    shares, one_hot = np.array([0.15, 0.7, 0.1, 0.05]), np.array([1, 2, 0, 47])
+    one = card(classes=(*NAMES, "frog"), probabilities=shares, other=3, true=3, votes=one_hot)
+    for narrow, width in ((False, 7.2), (True, 3.6)):
+        figure = plots.at_a_glance(one, narrow=narrow)
+        shown = {text.get_text() for text in figure.findobj(Text)}
+        assert {"70.0 %", "5.0 %", "94 % of people", "speaks for frog", "in all +2.00", "+1.00"} <= shown
+        assert "32 × 32 pixels, labelled frog" in shown and "Grad-CAM\nfor frog" in shown
+        assert float(figure.get_figwidth()) == width
+    told = cards.description_at_a_glance(one)
+    assert "probabilities for cat, frog, bird, and the share of people" in told and "the sum +2.00" in told
+
+
+def test_the_error_whose_label_most_people_chose_stands_for_all() -> None:
+    doubted = card(votes=np.array([0, 45, 5]), probabilities=np.array([0.0, 0.9, 0.1]))
+    clear, surer = card(votes=np.array([0, 5, 45])), card(votes=np.array([0, 5, 45]), probabilities=np.array([0, 1, 0]))
+    right = card(true=1, votes=np.array([0, 50, 0]), probabilities=np.array([0, 1, 0]))
+    assert cards.telling([doubted, clear, right]) == 1
+    assert cards.telling([doubted, clear, surer, right]) == 2
+    assert cards.telling([card(votes=None), card(votes=None, probabilities=np.array([0, 0.8, 0.2]))]) == 1
+    assert cards.telling([right]) == 0
+
+
+def test_a_figure_for_telephones_stands_beside_the_wide_one() -> None:
+    wide, narrow = (plots.at_a_glance(card(), narrow=narrow) for narrow in (False, True))
+    page = chapter.captioned(wide, "glance", "told", "seen", narrow=narrow).data
+    (source,) = re.findall(
+        r'<source media="\(max-width: 600px\)" width="360" [^>]*srcset="data:image/webp;base64,', page
+    )
+    assert page.index(source) < page.index('<img alt="seen" width="720"') < page.index("</picture><figcaption>")
+
+
 @pytest.fixture
 def made(six_errors: Path) -> tuple[model.ResNet18, cases.Cases, list[cards.Card], str]:
-    params = parse_params("gradcam", {"run_dir": "runs/six", "layers": ["layer3", "layer4"]})
-    chosen, net = cases.choose(params), model.build(0, width=8).eval()
-    return net, chosen, *cards.of_cases(net, chosen, params)
+    return of_cases(parse_params("gradcam", {"run_dir": "runs/six", "layers": ["layer3", "layer4"]}))
 
 
 def test_cards_of_cases_hold_what_the_measures_say(
@@ -125,7 +163,7 @@ def test_cards_of_cases_hold_what_the_measures_say(
 
 def test_a_right_answer_is_set_against_the_runner_up(six_errors: Path) -> None:
     params = parse_params("gradcam", {"run_dir": "runs/six", "selection": "index", "indices": [3]})
-    (one,), _ = cards.of_cases(model.build(0, width=8).eval(), cases.choose(params), params)
+    _, _, (one,), _ = of_cases(params)
     assert one.true == one.predicted != one.other and one.other == one.top()[1]
 
 

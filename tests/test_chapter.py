@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from IPython.display import HTML
 from IPython.utils.capture import RichOutput, capture_output
 from myst_nb import glue as reference_glue
 from myst_nb.core.variables import format_plain_text
@@ -92,6 +93,14 @@ def test_glue_writes_what_myst_nb_writes(shell: None, value: object) -> None:
     assert (
         ours.data["application/papermill.record/text/plain"] == theirs.data["application/papermill.record/text/plain"]
     )
+
+
+def test_a_glued_block_is_what_myst_nb_writes_of_it(shell: None) -> None:
+    block, html = HTML("<figure>seen</figure>"), "application/papermill.record/text/html"
+    (ours,) = shown(chapter.glue_block, "glance", block, "told")
+    (theirs,) = shown(reference_glue, "glance", block, display=False)
+    assert ours.metadata == theirs.metadata and ours.data[html] == theirs.data[html] == block.data
+    assert format_plain_text(ours.data["application/papermill.record/text/plain"], "") == "told"
 
 
 def test_glue_records_each_value_under_its_name(shell: None) -> None:

@@ -6,8 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
+from bs4 import BeautifulSoup
+
+from gradcam_report.config import CHAPTERS
 
 TOP = Path(__file__).parent.parent
 PAGES = [chapter["file"] for chapter in yaml.safe_load((TOP / "_toc.yml").read_text(encoding="utf-8"))["chapters"]]
@@ -55,12 +59,37 @@ def test_buttons_lead_to_the_source(site: Path) -> None:
         assert f'href="https://github.com/someone/{address}' in page
 
 
+def test_chapters_can_be_opened_on_colab_and_binder(site: Path) -> None:
+    page = (site / "gradcam.html").read_text(encoding="utf-8")
+    assert 'href="https://colab.research.google.com/github/someone/report/blob/main/book/gradcam.ipynb"' in page
+    assert 'href="https://mybinder.org/v2/gh/someone/report/main?urlpath=lab/tree/book/gradcam.ipynb"' in page
+    assert "colab" not in (site / "glossary.html").read_text(encoding="utf-8")
+    for name in ("logo_colab.png", "logo_binder.svg"):
+        assert (site / "_static" / "images" / name).is_file()
+
+
+def test_the_lines_for_colab_name_the_repository_and_are_those_of_the_chapters(site: Path) -> None:
+    page = BeautifulSoup((site / "reproduce.html").read_text(encoding="utf-8"), "html.parser")
+    (shown,) = [block.get_text().strip() for block in page.select("pre") if "git clone" in block.get_text()]
+    assert shown.startswith("!git clone --depth 1 https://github.com/someone/report report\n%pip install")
+    for chapter in CHAPTERS:
+        notes = [
+            cell for cell in nbformat.read(TOP / "book" / f"{chapter}.ipynb", 4).cells if "git clone" in cell.source
+        ]
+        (note,) = notes
+        assert note.cell_type == "markdown" and note.metadata.tags == ["remove-cell"]
+        lines = [line.removeprefix("> ") for line in note.source.splitlines() if re.match(r"> [!%]", line)]
+        assert "\n".join(lines).replace("OWNER/REPOSITORY", "someone/report") == shown
+        assert "git clone" not in (site / f"{chapter}.html").read_text(encoding="utf-8")
+
+
 def test_a_site_without_addresses_has_none_of_it(tmp_path: Path) -> None:
     assert build(tmp_path).returncode == 0
     site = tmp_path / "_build" / "html"
     assert not (site / "sitemap.xml").exists() and not (site / "404.html").exists()
     page = (site / "gradcam.html").read_text(encoding="utf-8")
-    assert "og:title" not in page and "issues/new" not in page
+    assert "og:title" not in page and "issues/new" not in page and "colab" not in page and "mybinder" not in page
+    assert "OWNER/REPOSITORY" in (site / "reproduce.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ADDRESSES)

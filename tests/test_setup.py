@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -87,11 +88,16 @@ def installed(name: str) -> bool:
 
 
 def test_conda_takes_its_packages_from_the_same_pins():
-    python, pip, packages = load("environment.yml")["dependencies"]
-    assert (python, pip) == ("python" + PROJECT["requires-python"], "pip")
+    environment = load("environment.yml")
+    assert environment["name"] == PROJECT["name"] and environment["channels"] == ["conda-forge", "nodefaults"]
+    python, pip, packages = environment["dependencies"]
     constraint, project = packages["pip"]
-    assert constraint == "-c constraints.txt"
+    assert (pip, constraint, len(packages)) == ("pip", "-c constraints.txt", 1)
     assert set(re.fullmatch(r"-e \.\[(.*)\]", project)[1].split(",")) <= set(EXTRAS)
+    # As repo2docker, which Binder builds with, finds the version; only such a one is its own environment made for.
+    version = re.match(r"python\s*=+\s*([\d\.]*)", python)[1]
+    tested = load(".github/workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert version in SpecifierSet(PROJECT["requires-python"]) and version in tested
 
 
 def test_the_site_is_built_from_the_book_extra_without_torch():

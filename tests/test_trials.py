@@ -46,7 +46,7 @@ def test_a_map_that_never_looks_at_the_network_survives_forgetting(
     seeing = trials.randomisation(net, images, CLASSES, ["layer4"], ["gradcam"])
     assert list(seeing) == list(faithfulness.PARTS)
     assert np.nanmean(seeing["conv1"]["Grad-CAM layer4"]) < 0.7
-    monkeypatch.setattr(trials, "contenders", lambda net, x, *rest: {"blind": x.abs().mean(1)})
+    monkeypatch.setattr(trials.measures, "contenders", lambda net, x, *rest: {"blind": x.abs().mean(1)})
     blind = trials.randomisation(net, images, CLASSES, ["layer4"], ["gradcam"])
     assert all(np.allclose(scores["blind"], 1) for scores in blind.values())
 
@@ -55,7 +55,7 @@ def test_a_map_that_moves_with_the_image_is_stable_and_one_that_stays_is_not(
     net: model.ResNet18, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fixed = torch.rand(4, 32, 32, generator=torch.Generator().manual_seed(2))
-    monkeypatch.setattr(trials, "contenders", lambda net, x, *rest: {"follows": x.mean(1), "stays": fixed})
+    monkeypatch.setattr(trials.measures, "contenders", lambda net, x, *rest: {"follows": x.mean(1), "stays": fixed})
     found = trials.stability(net, images, CLASSES, ["layer4"], ["gradcam"])
     assert list(found) == ["mirrored", "moved by 1", "moved by 2"]
     for scores in found.values():

@@ -2,18 +2,25 @@
 
 REPORT_URL, the site's own address, adds a sitemap, a preview for links to its pages (OpenGraph), and a page for
 addresses that are not found. REPORT_REPOSITORY, the address of the source on GitHub, adds buttons to the source of a
-page, to edit it, and to report an issue. Both come from the environment, so that a fork's site speaks of the fork.
+page, to edit it, to report an issue, and to open a chapter on Colab or Binder. Both come from the environment, so that
+a fork's site speaks of the fork.
+
+``{setup-lines}``
+    What a chapter opened on Colab needs to be told first, with the address of the repository.
 """
 
 import os
 from typing import Any
 from urllib.parse import urlsplit
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxDirective
 
-VARIABLES = ("REPORT_URL", "REPORT_REPOSITORY")
+# The chapters say the same in a note that the site leaves out.
+SETUP = "!git clone --depth 1 {repository} report\n%pip install -q ./report\n%cd report"
 
 
 def address(name: str) -> str:
@@ -53,6 +60,26 @@ def add_repository(app: Sphinx, config: Config) -> None:
             "use_edit_page_button": True,
             "use_issues_button": True,
         }
+    if on_github(repository):
+        config.html_theme_options["launch_buttons"] = {
+            "colab_url": "https://colab.research.google.com",
+            "binderhub_url": "https://mybinder.org",
+            "notebook_interface": "jupyterlab",
+        }
+
+
+def on_github(repository: str) -> bool:
+    """Whether Colab and Binder's short addresses know where such a repository is."""
+    return urlsplit(repository).netloc == "github.com"
+
+
+class SetupLines(SphinxDirective):
+    """``{setup-lines}``: the cell that fetches and installs the report where a chapter stands alone."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the lines as a block of code; without an address they hold a name to replace."""
+        repository = address("REPORT_REPOSITORY") or "https://github.com/OWNER/REPOSITORY"
+        return [nodes.literal_block("", SETUP.format(repository=repository), language="ipython")]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -61,5 +88,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     address("REPORT_REPOSITORY")
     if url:
         add_address(app, url)
+    app.add_directive("setup-lines", SetupLines)
     app.connect("config-inited", add_repository, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,6 +1,6 @@
 """One image on one card: what the network answered, what people see, where the evidence lies, what resembles it.
 
-made = cards.explained(net, images, normalizer, probabilities, labels, classes, layers, method)
+made, note = cards.of_cases(chosen, evidence.of_cases(net, chosen, layers), params)
 cards.sentence(made[0])
 """
 
@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from . import cam, cases, data, embedding, errors, human, plots
+from . import cam, cases, data, embedding, errors, evidence, human, plots
 from .config import ReportError
-from .data import Normalizer
 from .model import ResNet18
 
 
@@ -51,40 +50,35 @@ class Card:
         """The most probable classes, the first one first."""
         return [int(c) for c in np.argsort(-self.probabilities, kind="stable")[:count]]
 
+    def in_question(self, count: int = 3) -> list[int]:
+        """The answer, what it is set against, and the most probable of the other classes."""
+        return list(dict.fromkeys([self.predicted, self.other, *self.top(count)]))[:count]
 
-def explained(
-    net: ResNet18,
-    images: Tensor,
-    normalizer: Normalizer,
+
+def of_images(
+    images: NDArray[np.uint8],
     probabilities: NDArray[np.float64],
     labels: NDArray[np.int64] | None,
     classes: Sequence[str],
-    layers: Sequence[str],
-    method: str = "gradcam",
+    found: evidence.Evidence,
 ) -> list[Card]:
-    """Cards of images uint8 (N, 3, 32, 32) with the network's `probabilities`, float64 (N, C), and their explanations.
+    """Cards of images uint8 (N, 3, 32, 32) with the network's `probabilities`, float64 (N, C), and what was found.
 
-    `labels` are the true classes, int64 (N,), None where nobody knows them.
+    `labels` are the true classes, int64 (N,), None where nobody knows them; `found` is of the classes that
+    `evidence.set_against` names.
     """
-    order = np.argsort(-probabilities, axis=1, kind="stable")
-    predicted, other = order[:, 0], order[:, 1]
-    if labels is not None:
-        other = np.where(labels == predicted, other, labels)
-    targets = {"predicted": torch.from_numpy(predicted.copy()), "other": torch.from_numpy(other.copy())}
-    normalised = normalizer(images)
-    maps = cam.explain(net, normalised, targets, layers, method, shared=True)
-    cells, margins = cam.margin_map(net, normalised, targets["predicted"], targets["other"])
+    predicted, other = evidence.set_against(probabilities, labels)
     return [
         Card(
-            image=images[i].numpy(),
+            image=images[i],
             classes=classes,
             probabilities=probabilities[i],
             predicted=int(predicted[i]),
             other=int(other[i]),
             true=None if labels is None else int(labels[i]),
-            maps={target: {layer: m[i].numpy() for layer, m in found.items()} for target, found in maps.items()},
-            cells=cells[i].numpy(),
-            margin=float(margins[i]),
+            maps={target: {layer: m[i].numpy() for layer, m in maps.items()} for target, maps in found.maps.items()},
+            cells=found.cells[i].numpy(),
+            margin=float(found.margin[i]),
         )
         for i in range(len(images))
     ]
@@ -157,27 +151,42 @@ def title(card: Card) -> str:
 
 def description(card: Card) -> str:
     """What is seen on a card as `plots.case_card` draws it, for those who cannot see it."""
-    layers = list(card.maps["predicted"])
+    people = "" if card.votes is None else " above the share of people who chose the class"
     parts = [
-        f"Card of one small picture with bars for {', '.join(card.classes[c] for c in card.top())}: the network's "
-        f"probability{'' if card.votes is None else ' above the share of people who chose the class'}",
-        f"heat maps at {', '.join(layers)} for {card.classes[card.predicted]} and for {card.classes[card.other]}",
-        f"a table of signed numbers, one for each cell of layer4, with the sum {plots.signed(card.margin)}",
+        f"Card of one small picture with bars for {_names(card, card.top())}: the network's probability{people}",
+        *_evidence(card),
     ]
     if card.near_labels is not None:
         parts.append(f"{len(card.near_labels)} training images below")
     return "; ".join(parts) + "."
 
 
-def of_cases(net: ResNet18, chosen: cases.Cases, params: Mapping[str, Any]) -> tuple[list[Card], str]:
+def description_at_a_glance(card: Card) -> str:
+    """What is seen of it as `plots.at_a_glance` draws it."""
+    people = "" if card.votes is None else ", and the share of people who chose each"
+    answer = f"the network's probabilities for {_names(card, card.in_question())}{people}"
+    return "; ".join(["Four numbered parts: one picture of 32 by 32 pixels, enlarged", answer, *_evidence(card)]) + "."
+
+
+def _names(card: Card, classes: Sequence[int]) -> str:
+    return ", ".join(card.classes[c] for c in classes)
+
+
+def _evidence(card: Card) -> list[str]:
+    """What is seen of the evidence."""
+    layers, pair = ", ".join(card.maps["predicted"]), (card.classes[card.predicted], card.classes[card.other])
+    return [
+        f"heat maps at {layers} for {' and for '.join(pair)}",
+        f"a table of signed numbers, one for each cell of layer4, with the sum {plots.signed(card.margin)}",
+    ]
+
+
+def of_cases(chosen: cases.Cases, found: evidence.Evidence, params: Mapping[str, Any]) -> tuple[list[Card], str]:
     """(a card for each chosen test image, a note about what is missing on them, empty if nothing is).
 
-    `params` are the chapter's. Cards go without votes and neighbours that cannot be had.
+    `found` is of the same images, `params` are the chapter's. Cards go without votes and neighbours that cannot be had.
     """
-    wanted, normalizer = params["cam"], data.NORMALIZERS[chosen.dataset]
-    probabilities = chosen.predictions.probabilities[chosen.rows]
-    images = torch.from_numpy(chosen.images)
-    made = explained(net, images, normalizer, probabilities, chosen.true, chosen.classes, wanted.layers, wanted.method)
+    made = of_images(chosen.images, chosen.probabilities, chosen.true, chosen.classes, found)
     missing = []
     try:
         made = [
@@ -202,9 +211,24 @@ def _near(chosen: cases.Cases, data_root: str, count: int = 5) -> Iterator[tuple
 
 def of_picture(net: ResNet18, image: Tensor, chosen: cases.Cases, params: Mapping[str, Any]) -> Card:
     """The card of a reader's own picture, uint8 (1, 3, 32, 32), explained with the layers and method of the chapter."""
-    normalizer = data.NORMALIZERS[chosen.dataset]
+    normalised = data.NORMALIZERS[chosen.dataset](image)
     with cam.explaining(net), torch.no_grad():
-        logits = net(normalizer(image).to(next(net.parameters()).device)).cpu().numpy()
-    wanted = params["cam"]
-    probabilities = errors.softmax(logits)
-    return explained(net, image, normalizer, probabilities, None, chosen.classes, wanted.layers, wanted.method)[0]
+        logits = net(normalised.to(next(net.parameters()).device)).cpu().numpy()
+    wanted, probabilities = params["cam"], errors.softmax(logits)
+    classes = evidence.set_against(probabilities, None)
+    found = evidence.of_images(net, normalised, *classes, wanted.layers, wanted.method)
+    return of_images(image.numpy(), probabilities, None, chosen.classes, found)[0]
+
+
+def telling(made: Sequence[Card]) -> int:
+    """Which card stands for all: of the errors the one whose label most people chose, between equals the surest.
+
+    Where nobody was asked it is the surest error; where nothing is wrong, the surest answer.
+    """
+
+    def weight(card: Card) -> tuple[bool, float, float]:
+        wrong = card.true not in (None, card.predicted)
+        agreed = float(card.votes[card.other] / card.votes.sum()) if wrong and card.votes is not None else 0.0
+        return wrong, agreed, float(card.probabilities[card.predicted])
+
+    return max(range(len(made)), key=lambda at: weight(made[at]))

@@ -40,6 +40,11 @@ class Cases:
         """Predicted classes, int64 (N,)."""
         return self.predictions.predicted[self.rows]
 
+    @property
+    def probabilities(self) -> np.ndarray:
+        """What the model gives to each class, float64 (N, C)."""
+        return self.predictions.probabilities[self.rows]
+
     def titles(self) -> list[str]:
         """For each image its number, its predicted and its true class with probabilities, see `plots.error_title`."""
         return titles(self.predictions, self.rows, self.classes)

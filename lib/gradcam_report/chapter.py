@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 from IPython.display import HTML, Markdown, display
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from . import plots
 from .checked import Checked
@@ -98,23 +98,65 @@ def glue(**values: object) -> None:
         display({f"{prefix}text/plain": repr(value)}, raw=True, metadata=metadata)
 
 
+def glue_block(name: str, block: HTML, words: str) -> None:
+    """Record a block of HTML, `words` in plain text, for `{glue}` on another page; this one does not show it."""
+    prefix = "application/papermill.record/"
+    metadata = {"scrapbook": {"name": name, "mime_prefix": prefix}}
+    display({f"{prefix}text/html": block.data, f"{prefix}text/plain": repr(words)}, raw=True, metadata=metadata)
+
+
 def captioned(
-    figure: plots.ReportFigure, name: str, caption: str, description: str, link: tuple[str, str] | None = None
+    figure: plots.ReportFigure,
+    name: str,
+    caption: str,
+    description: str,
+    link: tuple[str, str] | None = None,
+    narrow: plots.ReportFigure | None = None,
 ) -> HTML:
     """A figure of its own with caption and alternative text, for pages that show a number of them known only when run.
 
     `name` is its anchor on the page, `description` says to those who cannot see it what is seen, `link` is the words
-    and the address of a link at the caption's end.
+    and the address of a link at the caption's end, `narrow` the same figure drawn for a telephone.
     """
-    width, height = (round(float(inches) * plots.SCREEN_DPI) for inches in figure.get_size_inches())
-    encoded = base64.b64encode(figure.webp()).decode("ascii")
-    image = (
-        f'<img alt="{html.escape(description)}" width="{width}" height="{height}" '
-        f'src="data:image/webp;base64,{encoded}">'
-    )
+    image = f'<img alt="{html.escape(description)}" {_pixels(figure, "src")}>'
+    if narrow is not None:
+        image = f'<picture><source media="(max-width: 600px)" {_pixels(narrow, "srcset")}>{image}</picture>'
     more = f' <a href="{html.escape(link[1])}">{html.escape(link[0])}</a>' if link else ""
     words = f"<figcaption>{html.escape(caption)}{more}</figcaption>"
     return HTML(f'<figure class="case" id="{html.escape(name)}">{image}{words}</figure>')
+
+
+def _pixels(figure: plots.ReportFigure, attribute: str) -> str:
+    """The attributes of an image element: a figure's size in CSS pixels, and itself."""
+    width, height = (round(float(inches) * plots.SCREEN_DPI) for inches in figure.get_size_inches())
+    encoded = base64.b64encode(figure.webp()).decode("ascii")
+    return f'width="{width}" height="{height}" {attribute}="data:image/webp;base64,{encoded}"'
+
+
+def history_table(history: Mapping[str, ArrayLike], figure: str) -> HTML:
+    """Losses and accuracies (0-1) after each epoch as a table to unfold, from which the page draws curves to read off.
+
+    `history` has the columns, float (E,), that `plots.curves` draws; the curves replace the picture with the anchor
+    `figure` on a screen, by `book/_static/curves.js`.
+    """
+    kinds, names = [kind for kind, *_ in plots.SERIES], [name for _, name, *_ in plots.SERIES]
+    columns = [np.asarray(history[kind.format("loss")], np.float64) for kind in kinds]
+    columns += [100 * np.asarray(history[kind.format("accuracy")], np.float64) for kind in kinds]
+    group = '<th scope="colgroup" colspan="{}" data-quantity="{}" data-unit="{}">{}</th>'
+    groups = [("loss", "cross-entropy in nats", "loss"), ("accuracy", "%", "accuracy (%)")]
+    head = "".join(group.format(len(kinds), *words) for words in groups)
+    series = 2 * "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
+    rows = []
+    for epoch, values in enumerate(zip(*columns, strict=True), 1):
+        written = [f"{v:.4f}" for v in values[: len(kinds)]] + [f"{v:.2f}" for v in values[len(kinds) :]]
+        cells = "".join(f"<td>{value}</td>" for value in written)
+        rows.append(f'<tr><th scope="row">{epoch}</th>{cells}</tr>')
+    whole = f'<thead><tr><td></td>{head}</tr><tr><th scope="col">epoch</th>{series}</tr></thead>'
+    table = f"<table>{whole}<tbody>{''.join(rows)}</tbody></table>"
+    return HTML(
+        f'<details class="history" data-figure="{html.escape(figure)}"><summary>The same numbers as a table</summary>'
+        f'<div tabindex="0">{table}</div></details>'
+    )
 
 
 def confusion_table(confusion: NDArray[np.int64], classes: Sequence[str]) -> HTML:

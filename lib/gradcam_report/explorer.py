@@ -14,11 +14,10 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from . import cam, cards, cases, data, errors, human
+from . import cam, cards, cases, errors, evidence, human
 from .config import LAYERS, ReportError
 from .model import ResNet18
 
@@ -62,10 +61,8 @@ def collect(net: ResNet18, chosen: cases.Cases, params: Mapping[str, Any]) -> Ex
     `params` are the chapter's. Goes without people's votes where they cannot be had, and says so in `note`.
     """
     method = params["explorer"].map_method
-    made = cards.explained(
-        net, torch.from_numpy(chosen.images), data.NORMALIZERS[chosen.dataset],
-        chosen.predictions.probabilities[chosen.rows], chosen.true, chosen.classes, LAYERS, method,
-    )  # fmt: skip
+    found = evidence.of_cases(net, chosen, LAYERS, method)
+    made = cards.of_images(chosen.images, chosen.probabilities, chosen.true, chosen.classes, found)
     judged, note = human.asked_about(chosen.dataset, params["human"].human_root)
     kinds = judged.kinds(chosen.indices, chosen.true) if judged else None
     table: list[dict[str, Any]] = []

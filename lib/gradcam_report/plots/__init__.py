@@ -9,20 +9,23 @@ A `ReportFigure` never enters pyplot's state: as a cell's last expression, or by
 
 from gradcam_report.plots.analysis import agreement, neighbours, plane, reliability, selective
 from gradcam_report.plots.card import case_card
+from gradcam_report.plots.glance import at_a_glance
 from gradcam_report.plots.heatmaps import cam_grid, margin_maps, overlay
 from gradcam_report.plots.images import augmentations, class_samples, error_gallery, error_title, image_grid
 from gradcam_report.plots.scores import class_bars, class_counts, confidence_histogram, confusion
 from gradcam_report.plots.speed import accuracy_over_time, rates
 from gradcam_report.plots.style import SCREEN_DPI, STYLE, ReportFigure, percent, signed, use_style
-from gradcam_report.plots.training import curves, lr_curve, peak_study, schedule
+from gradcam_report.plots.training import SERIES, curves, lr_curve, peak_study, schedule
 from gradcam_report.plots.trust import forgetting, hiding, ratings
 
 __all__ = [
     "SCREEN_DPI",
+    "SERIES",
     "STYLE",
     "ReportFigure",
     "accuracy_over_time",
     "agreement",
+    "at_a_glance",
     "augmentations",
     "cam_grid",
     "case_card",

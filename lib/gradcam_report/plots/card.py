@@ -20,9 +20,8 @@ def bare(ax: Axes) -> None:
     ax.spines[:].set_visible(False)
 
 
-def bars(ax: Axes, card: Any) -> None:
-    """Draw the three likeliest classes with the network's probability, and people's share of votes if there are any."""
-    top = card.top(3)
+def bars(ax: Axes, card: Any, top: list[int]) -> None:
+    """Draw classes, the first on top, with the network's probability, and people's share of votes if there are any."""
     rows = np.arange(len(top))
     sure = [card.probabilities[c] for c in top]
     human = None if card.votes is None else card.votes / card.votes.sum()
@@ -41,16 +40,14 @@ def bars(ax: Axes, card: Any) -> None:
     ax.set(xlim=(0, 2.1), ylim=(len(top) - 0.4, -0.6))
 
 
-def margin(ax: Axes, card: Any) -> None:
+def margin(ax: Axes, card: Any, title: str) -> None:
     """Draw the signed contributions of the cells, each with its number."""
     reach = float(np.abs(card.cells).max()) or 1.0
     ax.imshow(card.cells, cmap=SIGNED, vmin=-reach, vmax=reach, interpolation="nearest")
     for (row, column), value in np.ndenumerate(card.cells):
         colour = "white" if value < -0.65 * reach else "black"
         ax.text(column, row, signed(value), ha="center", va="center", fontsize=8, color=colour)
-    ax.set_title(
-        f"{card.classes[card.predicted]} minus\n{card.classes[card.other]}: sum {signed(card.margin)}", **TITLE
-    )
+    ax.set_title(title, **TITLE)
     bare(ax)
 
 
@@ -60,6 +57,22 @@ def place(figure: ReportFigure, left: float, top: float, width: float, height: f
     ax = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
     bare(ax)
     return ax
+
+
+def heat_maps(figure: ReportFigure, card: Any, left: float, top: float, tile: float, method: str) -> None:
+    """Draw the maps of each layer, above for the answer and below for the other class, as squares of `tile` inches."""
+    picture = to_hwc(card.image[None])[0]
+    for row, target in enumerate(("predicted", "other")):
+        name = card.classes[card.predicted if target == "predicted" else card.other]
+        for column, (layer, heat) in enumerate(card.maps[target].items()):
+            ax = place(figure, left + column * (tile + 0.06), top + row * (tile + 0.06), tile, tile)
+            ax.imshow(overlay(picture, heat), interpolation="nearest", extent=(0, 1, 1, 0))
+            if not heat.any():
+                label_empty(ax, 0, 0)
+            if row == 0:
+                ax.set_title(layer, **TITLE)
+            if column == 0:
+                ax.set_ylabel(f"{method}\nfor {name}", fontsize=8, labelpad=3)
 
 
 @styled
@@ -76,19 +89,10 @@ def case_card(card: Any, heading: str, method: str = "Grad-CAM") -> ReportFigure
     figure.text(0.05 / WIDTH, 1 - 0.06 / 3.5, heading, ha="left", va="top", fontsize=10, fontweight="bold")
     picture = to_hwc(card.image[None])[0]
     place(figure, 0.05, TOP, 1.5, 1.5).imshow(picture, interpolation="nearest")
-    bars(place(figure, 0.75, TOP + 1.65, 1.75, 1.1), card)
-    for row, target in enumerate(("predicted", "other")):
-        name = card.classes[card.predicted if target == "predicted" else card.other]
-        for column, (layer, heat) in enumerate(card.maps[target].items()):
-            ax = place(figure, 2.05 + column * (TILE + 0.06), TOP + row * (TILE + 0.06), TILE, TILE)
-            ax.imshow(overlay(picture, heat), interpolation="nearest", extent=(0, 1, 1, 0))
-            if not heat.any():
-                label_empty(ax, 0, 0)
-            if row == 0:
-                ax.set_title(layer, **TITLE)
-            if column == 0:
-                ax.set_ylabel(f"{method}\nfor {name}", fontsize=8, labelpad=3)
-    margin(place(figure, 5.6, TOP, 1.55, 1.55), card)
+    bars(place(figure, 0.75, TOP + 1.65, 1.75, 1.1), card, card.top(3))
+    heat_maps(figure, card, 2.05, TOP, TILE, method)
+    title = f"{card.classes[card.predicted]} minus\n{card.classes[card.other]}: sum {signed(card.margin)}"
+    margin(place(figure, 5.6, TOP, 1.55, 1.55), card, title)
     if card.near_images is not None:
         for column, (image, label) in enumerate(zip(to_hwc(card.near_images), card.near_labels, strict=True)):
             ax = place(figure, 3.2 + column * 0.8, TOP + 2.06, 0.7, 0.7)

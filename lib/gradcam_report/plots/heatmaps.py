@@ -99,7 +99,7 @@ def label_empty(ax: Axes, left: float, row: int) -> None:
 
 @styled
 def margin_maps(
-    images: ArrayLike, cells: ArrayLike, titles: Sequence[str], sums: ArrayLike, columns: int = 5
+    images: ArrayLike, cells: ArrayLike, titles: Sequence[str], sums: ArrayLike, columns: int = 5, other: str = "true"
 ) -> ReportFigure:
     """Draw each image and, under it, which of its cells decided for (vermillion) and against (blue) what was answered.
 
@@ -109,6 +109,7 @@ def margin_maps(
         titles: N texts above the images.
         sums: float (N,), the margins, written under the maps.
         columns: images per row.
+        other: what the class is called that the predicted one is set against.
     """
     tiles, cells, sums = to_hwc(images), np.asarray(cells, np.float64), np.asarray(sums, np.float64)
     reach = float(np.abs(cells).max(initial=1e-9))
@@ -126,7 +127,7 @@ def margin_maps(
         below.set_title(f"sum {signed(margin)}", fontsize=8, fontweight="normal", pad=3)
     if len(tiles):
         bar = figure.colorbar(drawn, ax=grid, location="bottom", aspect=50, pad=0.02)
-        bar.set_label("what each cell adds to logit(predicted) − logit(true)")
+        bar.set_label(f"what each cell adds to logit(predicted) − logit({other})")
     return figure
 
 
