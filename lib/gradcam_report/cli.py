@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from .config import CHAPTERS, ReportError, project_root
+from .sweep import command as sweep_command
 
 EXAMPLES = """examples:
   gradcam-report run --params params/quick.yaml --run-dir runs/quick
                                    every chapter in minutes on a CPU, then a site of them
   gradcam-report run --run-dir runs/quick --params params/quick.yaml --from training -p epochs=5 -p force=true
                                    train longer and redo what depends on it
+  gradcam-report sweep training -p max_lr=0.05,0.1,0.2 -p seed=0..2 -p epochs=3 -p train_size=4000 -p val_size=2000
+                                   a chapter at every combination of values, several at a time
   gradcam-report build             the published site, as `make book` does
   gradcam-report publish runs/full make a finished run the published one, execute the chapters in book/
 """
@@ -41,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--from", dest="first", choices=list(CHAPTERS), help="start with this chapter")
     which.add_argument("--only", choices=list(CHAPTERS), help="run this chapter alone")
     run.add_argument("--no-site", action="store_true", help="execute the chapters without building a site")
+    sweep_command.add_to(commands)
     commands.add_parser("build", help="build the published site into _build/html")
     publish = commands.add_parser("publish", help="make a finished run the published one")
     publish.add_argument("run_dir", help="the finished run's folder, such as runs/full")
@@ -98,6 +102,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
         from . import publish
 
         publish.publish(arguments.run_dir)
+    elif arguments.command == "sweep":
+        return sweep_command.execute(arguments)
     else:
         values = report.read_parameters(Path(arguments.params)) if arguments.params else {}
         values |= assignments(arguments.set)
