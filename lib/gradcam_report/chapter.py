@@ -146,3 +146,29 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
     """A Markdown table; numbers and everything else are written as `str` does."""
     lines = [header, ["---"] * len(header), *rows]
     return Markdown("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
+
+
+def sortable_table(
+    header: Sequence[str], rows: Iterable[Sequence[tuple[object, float | str]]], label: str, by: tuple[int, bool]
+) -> HTML:
+    """A table that readers sort by clicking a column's name, with `book/_static/sortable.js`; as it is without that.
+
+    A cell is (what is shown, what it is sorted by): numbers by size, text by its letters. `label` says what it holds;
+    `by` is the column that the rows come sorted by, and whether upwards.
+    """
+    column, rising = by
+    heads = [html.escape(name) for name in header]
+    sorted_by = f' aria-sort="{"ascending" if rising else "descending"}"'
+    head = "".join(f'<th scope="col"{sorted_by if n == column else ""}>{name}</th>' for n, name in enumerate(heads))
+    body = ""
+    for row in rows:
+        cells = [
+            f'<td{" class=number" if isinstance(key, int | float) else ""} data-key="{html.escape(str(key))}">'
+            f"{html.escape(str(shown))}</td>"
+            for shown, key in row
+        ]
+        body += f"<tr>{''.join(cells)}</tr>"
+    whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return HTML(
+        f'<div class="sortable-table" role="region" aria-label="{html.escape(label)}" tabindex="0">{whole}</div>'
+    )
