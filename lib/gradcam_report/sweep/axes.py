@@ -8,32 +8,29 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import yaml
+
 from ..config import ReportError
 
 MOST_POINTS = 10_000
 RANGE = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})")
-CLOSING = {"[": "]", "{": "}", "'": "'", '"': '"'}
 Values = dict[str, Any]
 
 
 def split(text: str) -> list[str]:
     """The values of `text` at its commas, except those within brackets, braces and quotes: "[a,b],c" -> ["[a,b]", "c"].
 
-    What is opened and never closed reaches to the end.
+    With any of these marks, it is YAML that says where a value ends; what is no YAML is one value.
     """
-    parts, waiting = [""], ""  # the closing marks that are awaited, the innermost last
-    for sign in text:
-        begins = not parts[-1].strip()
-        quoted = waiting[-1:] in ("'", '"')
-        if sign == "," and not waiting:
-            parts.append("")
-            continue
-        if waiting and sign == waiting[-1]:
-            waiting = waiting[:-1]
-        elif not quoted and ((sign in "[{" and (begins or waiting)) or (sign in "'\"" and begins)):
-            waiting += CLOSING[sign]
-        parts[-1] += sign
-    return [part.strip() for part in parts]
+    if not re.search(r"[\[\]{}'\"]", text):
+        return [part.strip() for part in text.split(",")]
+    try:
+        whole = yaml.compose(f"[{text}]", yaml.SafeLoader)
+    except yaml.YAMLError:
+        return [text.strip()]
+    assert isinstance(whole, yaml.SequenceNode)  # the brackets make it one
+    spans = [(node.start_mark.index - 1, node.end_mark.index - 1) for node in whole.value]
+    return [text[first:last].strip() for first, last in spans] or [text.strip()]
 
 
 def expanded(name: str, text: str) -> tuple[list[str], bool]:
