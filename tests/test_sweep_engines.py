@@ -1,6 +1,6 @@
 """Sweeps at work, on local processes and on a Ray cluster of two nodes: what is killed is done again, and only that.
 
-The chapter is a stub that writes a line to `journal` when it begins and when it ends, and waits for the file `go` between.
+The chapter is a stub: a line in `journal` when it begins and when it ends, and between it waits for the file `go`.
 """
 
 import os

@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     sweep_command.add_to(commands)
     commands.add_parser("build", help="build the published site into _build/html")
     publish = commands.add_parser("publish", help="make a finished run the published one")
-    publish.add_argument("run_dir", help="the finished run's folder, such as runs/full")
+    publish.add_argument("run_dir", help="the finished run's or sweep's folder, such as runs/full")
     return top
 
 
@@ -101,7 +101,7 @@ def dispatch(arguments: argparse.Namespace) -> int:
     elif arguments.command == "publish":
         from . import publish
 
-        publish.publish(arguments.run_dir)
+        publish.publish_any(arguments.run_dir)
     elif arguments.command == "sweep":
         return sweep_command.execute(arguments)
     else:

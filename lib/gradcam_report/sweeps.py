@@ -187,10 +187,12 @@ def effects_in_words(comparison: Comparison) -> str:
     """What each axis does to the metric, averaged over the others: "max_lr from 30.1 % at 0.2 to 38.9 % at 0.05"."""
     parts = []
     for axis, means in effects(comparison).items():
+        if len(means) < 2:
+            continue
         low, high = min(means, key=lambda v: means[v]), max(means, key=lambda v: means[v])
         ends = [f"{written(comparison.metric, means[value])} at {value}" for value in (low, high)]
         parts.append(f"{axis} from {ends[0]} to {ends[1]}")
-    return "; ".join(parts)
+    return "; ".join(parts) or "nothing to compare yet"
 
 
 def rivals_in_words(comparison: Comparison) -> str:
@@ -218,7 +220,7 @@ def in_words(comparison: Comparison) -> dict[str, Any]:
     seconds = sum(training.record["provenance"]["seconds"] for training in comparison.trainings)
     defaults = parse_params("training", {})
     usual = {name: getattr(defaults[concern], name) for name, concern in field_names("training").items()}
-    told = {"train_size", "val_size", "epochs", "run_dir", "dataset"}
+    told = {"train_size", "val_size", "test_size", "epochs", "dataset"}
     others = [f"{n} {v} instead of {usual[n]}" for n, v in sweep.fixed.items() if v != usual[n] and n not in told]
     val_images = record["parameters"]["val_size"]
     return {

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -15,7 +16,7 @@ from gradcam_report.plots.style import BLUE, GREY, PALE, VERMILLION, ReportFigur
 
 Values = Mapping[str, Any]
 Result = tuple[Values, float, float | None]  # values on the axes, mean, standard deviation over seeds
-SHADES = "viridis_r"  # dark for much, and apart for every eye; its palest end is left out
+SHADES = matplotlib.colormaps["viridis"]  # told apart by every eye; its palest end is left out
 MOST_NAMED = 12  # values of an axis that a legend can name
 
 
@@ -32,7 +33,7 @@ def numeric(values: Sequence[Any]) -> bool:
 
 def shades(count: int) -> list[tuple[float, float, float]]:
     """So many colours from pale to dark."""
-    return list(sns.color_palette(SHADES, count + 1))[1:]
+    return [SHADES(place)[:3] for place in np.linspace(0.85, 0.0, count)]
 
 
 def wide_range(values: Sequence[Any]) -> bool:
@@ -73,7 +74,7 @@ def sweep_curves(panels: Mapping[str, Sequence[tuple[Values, int, float]]], axes
         handles, names = ax.get_legend_handles_labels()
         ax.get_legend().remove()
     if len(hues) <= MOST_NAMED:
-        figure.legend(handles, names, loc="outside right upper")
+        figure.legend(handles, names, title=None if dash else colour, loc="outside right upper")
     else:
         figure.supxlabel(f"{len(hues)} values of {colour}, from {hues[0]} (pale) to {hues[-1]} (dark)", fontsize=8.5)
     return figure
