@@ -157,15 +157,17 @@ def sortable_table(
     `by` is the column that the rows come sorted by, and whether upwards.
     """
     column, rising = by
-    heads = [html.escape(name) for name in header]
-    sorted_by = f' aria-sort="{"ascending" if rising else "descending"}"'
-    head = "".join(f'<th scope="col"{sorted_by if n == column else ""}>{name}</th>' for n, name in enumerate(heads))
+    rows = list(rows)
+    classes = ["" if any(isinstance(row[n][1], str) for row in rows) else ' class="number"' for n in range(len(header))]
+    head = ""
+    for n, name in enumerate(header):
+        order = f' aria-sort="{"ascending" if rising else "descending"}"' if n == column else ""
+        head += f'<th scope="col"{classes[n]}{order}>{html.escape(name)}</th>'
     body = ""
     for row in rows:
         cells = [
-            f'<td{" class=number" if isinstance(key, int | float) else ""} data-key="{html.escape(str(key))}">'
-            f"{html.escape(str(shown))}</td>"
-            for shown, key in row
+            f'<td{kind} data-key="{html.escape(str(key))}">{html.escape(str(shown))}</td>'
+            for kind, (shown, key) in zip(classes, row, strict=True)
         ]
         body += f"<tr>{''.join(cells)}</tr>"
     whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -209,7 +209,7 @@ def rivals_in_words(comparison: Comparison) -> str:
         variance = best.deviation**2 / len(best.trainings) + other.deviation**2 / len(other.trainings)
         if abs(best.mean - other.mean) <= 2 * variance**0.5:
             near.append(other.name)
-    return ", ".join(near) or "none"
+    return "; ".join(near) or "none"
 
 
 def in_words(comparison: Comparison) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def in_words(comparison: Comparison) -> dict[str, Any]:
         "sweep_images": f"{metrics['train_images']:,} images",
         "sweep_time": duration(seconds),
         "sweep_compute": record["provenance"]["compute"],
-        "sweep_changes": ", ".join(others) or "nothing",
+        "sweep_changes": ", except " + ", ".join(others) if others else "",
         "sweep_metric": WORDS[comparison.metric],
         "sweep_val_images": f"{val_images:,}",
         "sweep_best": best.name,

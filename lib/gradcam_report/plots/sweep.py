@@ -33,7 +33,7 @@ def numeric(values: Sequence[Any]) -> bool:
 
 def shades(count: int) -> list[tuple[float, float, float]]:
     """So many colours from pale to dark."""
-    return [SHADES(place)[:3] for place in np.linspace(0.85, 0.0, count)]
+    return [SHADES(place)[:3] for place in np.linspace(0.74, 0.0, count)]
 
 
 def wide_range(values: Sequence[Any]) -> bool:
