@@ -109,14 +109,10 @@ def settled(sweep: Sweep) -> Sweep:
     """The sweep with dataset "auto" turned into the one that is there, and CIFAR-10 downloaded once for all points."""
     if "dataset" in sweep.axes and "auto" in sweep.axes["dataset"]:
         raise ReportError("dataset is 'auto' for some points; name the data sets, as in -p dataset=cifar10,shapes.")
-    parameters = [sweep.parameters(slug) for slug in sweep.points]
-    found = {p["dataset"]: p for p in parameters if "dataset" in p}
-    chosen = {name: report.choose_dataset(p) for name, p in found.items()}
-    return (
-        replace(sweep, fixed=sweep.fixed | {"dataset": chosen[sweep.fixed["dataset"]]})
-        if "dataset" in sweep.fixed
-        else sweep
-    )
+    found = {p["dataset"]: p for p in map(sweep.parameters, sweep.points) if "dataset" in p}
+    chosen = {name: report.choose_dataset(parameters) for name, parameters in found.items()}
+    fixed = {name: chosen[value] if name == "dataset" else value for name, value in sweep.fixed.items()}
+    return replace(sweep, fixed=fixed)
 
 
 def build(folder: run.RunFolder, chapter: str, axes: Mapping[str, Sequence[Any]], own: Mapping[str, Any]) -> Sweep:
