@@ -35,6 +35,7 @@ VIEWS = {
     "explorer": ("explorer", ""),
     "case": ("explorer", "#view=margin"),
     "trials": ("faithfulness", ""),
+    "sweep": ("sweep", ""),
 }
 
 
@@ -72,6 +73,36 @@ def test_the_front_page_shows_one_error_from_beginning_to_end(
     assert "heat maps at layer1, layer2, layer3, layer4" in words and "# " in number and "The network answers" in number
     target, anchor = str(page.locator("#at-a-glance a").get_attribute("href")).split("#")
     assert visit().open(target.removesuffix(".html")).locator(f"#{anchor}").count() == 1
+
+
+def test_a_table_is_sorted_by_its_columns_with_mouse_and_keyboard(visit: Callable[..., Visit]) -> None:
+    page = visit().open("sweep")
+    table = page.locator(".sortable-table table")
+    heads = table.locator("th")
+
+    def keys(column: int) -> list[float]:
+        return [
+            float(cell.get_attribute("data-key") or "") for cell in table.locator(f"td:nth-child({column + 1})").all()
+        ]
+
+    before = keys(2)
+    assert before == sorted(before, reverse=True) and heads.nth(2).get_attribute("aria-sort") == "descending"
+    heads.nth(0).get_by_role("button").click()
+    assert keys(0) == sorted(keys(0)) and heads.nth(0).get_attribute("aria-sort") == "ascending"
+    assert table.locator("th[aria-sort]").count() == 1
+    page.keyboard.press("Enter")
+    assert keys(0) == sorted(keys(0), reverse=True) and heads.nth(0).get_attribute("aria-sort") == "descending"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert heads.nth(1).get_attribute("aria-sort") == "ascending" and sorted(keys(2), reverse=True) == before
+
+
+def test_without_javascript_the_table_is_as_it_was_written(visit: Callable[..., Visit]) -> None:
+    page = visit(java_script_enabled=False).open("sweep")
+    assert page.locator(".sortable-table button").count() == 0
+    cells = page.locator(".sortable-table td:nth-child(3)").all_inner_texts()
+    values = [float(cell.split()[0]) for cell in cells]
+    assert len(values) >= 4 and values == sorted(values, reverse=True)
 
 
 @pytest.mark.parametrize("width", [360, 768, 1440])

@@ -19,7 +19,7 @@ import torch
 import yaml
 
 from gradcam_report import run
-from gradcam_report.config import CHAPTERS, PUBLISHED, ReportError
+from gradcam_report.config import CHAPTERS, PUBLISHED, PUBLISHED_SWEEP, ReportError
 
 TOP = Path(__file__).parent.parent
 TINY = ["dataset=shapes", "train_size=128", "test_size=64", "batch_size=32", "iterations=20", "epochs=1"]
@@ -59,6 +59,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(TOP / name, top)
     (top / "benchmarks").mkdir()
     shutil.copy(TOP / "benchmarks" / "results.json", top / "benchmarks")
+    shutil.copytree(TOP / PUBLISHED_SWEEP, top / PUBLISHED_SWEEP)
     (top / PUBLISHED).mkdir(parents=True)
     (top / PUBLISHED / "kept.txt").write_text("published")
     return top

@@ -52,7 +52,11 @@ def all_figures():
     given = [IMAGES, counts, scores, flags, steps, losses, ids, LRS, *columns.values()]
     for array in given + [array for layers in maps.values() for array in layers.values()]:
         array.setflags(write=False)  # a function that modified its input would now raise
+    results = [({"a": a, "b": b, "c": c}, a + b, 0.1) for a in (4, 2) for b in (3, 1) for c in ("x", "y")]
+    rows = [(values, epoch, 1 / epoch) for values, *_ in results for epoch in (1, 2)]
     return [
+        plots.sweep_curves({"loss": rows}, ["a", "b"]),
+        *(plots.sweep_results(results[: 2**n], ["c", "b", "a"][:n], "accuracy (%)", True) for n in (1, 2, 3)),
         plots.image_grid(IMAGES[:2], names),
         plots.class_samples(IMAGES, np.arange(6) % 3, CLASSES, 2),
         plots.class_counts({"train": counts[0], "test": counts[1]}, CLASSES),

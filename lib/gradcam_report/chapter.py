@@ -188,3 +188,31 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
     """A Markdown table; numbers and everything else are written as `str` does."""
     lines = [header, ["---"] * len(header), *rows]
     return Markdown("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
+
+
+def sortable_table(
+    header: Sequence[str], rows: Iterable[Sequence[tuple[object, float | str]]], label: str, by: tuple[int, bool]
+) -> HTML:
+    """A table that readers sort by clicking a column's name, with `book/_static/sortable.js`; as it is without that.
+
+    A cell is (what is shown, what it is sorted by): numbers by size, text by its letters. `label` says what it holds;
+    `by` is the column that the rows come sorted by, and whether upwards.
+    """
+    column, rising = by
+    rows = list(rows)
+    classes = ["" if any(isinstance(row[n][1], str) for row in rows) else ' class="number"' for n in range(len(header))]
+    head = ""
+    for n, name in enumerate(header):
+        order = f' aria-sort="{"ascending" if rising else "descending"}"' if n == column else ""
+        head += f'<th scope="col"{classes[n]}{order}>{html.escape(name)}</th>'
+    body = ""
+    for row in rows:
+        cells = [
+            f'<td{kind} data-key="{html.escape(str(key))}">{html.escape(str(shown))}</td>'
+            for kind, (shown, key) in zip(classes, row, strict=True)
+        ]
+        body += f"<tr>{''.join(cells)}</tr>"
+    whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return HTML(
+        f'<div class="sortable-table" role="region" aria-label="{html.escape(label)}" tabindex="0">{whole}</div>'
+    )

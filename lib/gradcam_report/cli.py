@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .config import CHAPTERS, ReportError, project_root
+from .sweep import command as sweep_command
 
 EXAMPLES = """examples:
   gradcam-report run --params params/quick.yaml --run-dir runs/quick
@@ -20,6 +21,8 @@ EXAMPLES = """examples:
   gradcam-report train --run-dir runs/long -p epochs=40
                                    train without a chapter; torchrun does it on several GPUs or hosts:
   torchrun --nproc-per-node 8 -m gradcam_report train --run-dir runs/long -p epochs=40
+  gradcam-report sweep training -p max_lr=0.05,0.1,0.2 -p seed=0..2 -p epochs=3 -p train_size=4000 -p val_size=2000
+                                   a chapter at every combination of values, several at a time
   gradcam-report build             the published site, as `make book` does
   gradcam-report publish runs/full make a finished run the published one, execute the chapters in book/
 """
@@ -49,9 +52,10 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "-p", dest="set", metavar="NAME=VALUE", action="append", default=[], help="one parameter; repeatable"
         )
+    sweep_command.add_to(commands)
     commands.add_parser("build", help="build the published site into _build/html")
     publish = commands.add_parser("publish", help="make a finished run the published one")
-    publish.add_argument("run_dir", help="the finished run's folder, such as runs/full")
+    publish.add_argument("run_dir", help="the finished run's or sweep's folder, such as runs/full")
     return top
 
 
@@ -113,7 +117,9 @@ def dispatch(arguments: argparse.Namespace) -> int:
     elif arguments.command == "publish":
         from . import publish
 
-        publish.publish(arguments.run_dir)
+        publish.publish_any(arguments.run_dir)
+    elif arguments.command == "sweep":
+        return sweep_command.execute(arguments)
     else:
         values = report.read_parameters(Path(arguments.params)) if arguments.params else {}
         values |= assignments(arguments.set)

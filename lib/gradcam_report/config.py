@@ -16,6 +16,7 @@ from .checked import Checked, option
 from .checked import ReportError as ReportError
 
 PUBLISHED = "artifacts/reference"
+PUBLISHED_SWEEP = "artifacts/sweep"
 LAYERS = ("layer1", "layer2", "layer3", "layer4")
 
 
@@ -213,6 +214,22 @@ class BenchmarkConfig(Checked):
     grams_per_kwh: float = option(450.0, low=0.0, high=2000.0)
 
 
+@dataclass(frozen=True)
+class SweepConfig(Checked):
+    """Which trainings to compare: those in `sweep_dir`, made by `gradcam-report sweep training`, ranked by `metric`.
+
+    A choice made by a metric of the test images would be cheating: that set is for the final number.
+    """
+
+    sweep_dir: str = PUBLISHED_SWEEP
+    metric: str = option("val_accuracy", choices=("val_accuracy", "val_loss", "test_accuracy", "test_loss"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.sweep_dir.strip():
+            raise ReportError("sweep_dir is empty; name a folder, as in -p sweep_dir runs/sweep-training.")
+
+
 CONCERNS: dict[str, type] = {
     "run": RunConfig,
     "device": DeviceConfig,
@@ -230,6 +247,7 @@ CONCERNS: dict[str, type] = {
     "explorer": ExplorerConfig,
     "faithfulness": FaithfulnessConfig,
     "benchmark": BenchmarkConfig,
+    "sweep": SweepConfig,
 }
 _FITTING = ("run", "data", "augment", "optim")
 CHAPTERS: dict[str, tuple[str, ...]] = {
@@ -237,6 +255,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "model": ("run",),
     "lr_finder": (*_FITTING, "range_test", "device", "cache"),
     "training": (*_FITTING, "schedule", "seeds", "device", "cache"),
+    "sweep": ("sweep",),
     "error_analysis": ("run", "images", "selection", "human"),
     "gradcam": ("run", "images", "selection", "cam", "human", "device"),
     "explorer": ("run", "images", "human", "explorer", "device"),

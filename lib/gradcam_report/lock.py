@@ -16,11 +16,11 @@ OWNER = ".owner.json"
 
 
 @contextmanager
-def held(folder: RunFolder) -> Iterator[None]:
+def held(folder: RunFolder, other: str = "run_dir") -> Iterator[None]:
     """Make `folder`, prove that it can be written to, and keep others from computing in it meanwhile.
 
     The lock is the system's: it is gone with its process, however that ends. Raises `ReportError` with the owner where
-    another process holds it. A file system without locks goes without.
+    another process holds it, and the advice to choose another `other`. A file system without locks goes without.
     """
     folder.prepare()
     lock = FileLock(folder / ".lock")
@@ -28,7 +28,7 @@ def held(folder: RunFolder) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise ReportError(
-            f"{folder.name} is in use by {_owner(folder)}; wait until that is done, or choose another run_dir."
+            f"{folder.name} is in use by {_owner(folder)}; wait until that is done, or choose another {other}."
         ) from None
     except (NotImplementedError, OSError):
         yield

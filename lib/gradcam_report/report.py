@@ -22,6 +22,10 @@ from .config import CHAPTERS, ReportError, field_names, parse_params, project_ro
 from .run import RunFolder, write_atomic
 
 
+class Refused(ReportError):
+    """A chapter stopped with a sentence of its own: the same parameters would stop it again."""
+
+
 def read_parameters(path: Path) -> dict[str, Any]:
     """Parameters from a YAML file, one flat mapping; raises `ReportError` when it is not one."""
     try:
@@ -100,7 +104,7 @@ def execute(chapter: str, out: Path, parameters: Mapping[str, Any], book: Path |
     except PapermillExecutionError as error:
         ours = error.ename in ("ReportError", "Diverged")  # their text is a sentence and needs no name
         last = str(error.evalue) if ours else f"{error.ename}: {error.evalue}"
-        raise ReportError(f"The chapter {chapter} stopped (see {done}): {last}") from None
+        raise (Refused if ours else ReportError)(f"The chapter {chapter} stopped (see {done}): {last}") from None
     except DeadKernelError:
         raise ReportError(
             f"The chapter {chapter} was killed (see {done}), most likely for want of memory; use a smaller batch_size."

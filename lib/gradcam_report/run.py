@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from .config import PUBLISHED, ReportError, project_root
+from .config import PUBLISHED, PUBLISHED_SWEEP, ReportError, project_root
 
 Record = dict[str, Any]
 
@@ -137,8 +137,8 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         root = project_root()
         self.path = root / path
-        published = (root / PUBLISHED).resolve()
-        self.published = self.path.resolve() == published or published in self.path.resolve().parents
+        published = {(root / name).resolve() for name in (PUBLISHED, PUBLISHED_SWEEP)}
+        self.published = not published.isdisjoint([self.path.resolve(), *self.path.resolve().parents])
         self.name = os.path.relpath(self.path, root) if self.path.is_relative_to(root) else str(path)
 
     def __truediv__(self, name: str) -> Path:

@@ -15,6 +15,7 @@ from gradcam_report.plots.images import augmentations, class_samples, error_gall
 from gradcam_report.plots.scores import class_bars, class_counts, confidence_histogram, confusion
 from gradcam_report.plots.speed import accuracy_over_time, rates
 from gradcam_report.plots.style import SCREEN_DPI, STYLE, ReportFigure, percent, signed, use_style
+from gradcam_report.plots.sweep import sweep_curves, sweep_results
 from gradcam_report.plots.training import SERIES, curves, lr_curve, peak_study, schedule
 from gradcam_report.plots.trust import forgetting, hiding, ratings
 
@@ -53,5 +54,7 @@ __all__ = [
     "schedule",
     "selective",
     "signed",
+    "sweep_curves",
+    "sweep_results",
     "use_style",
 ]
