@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
 def assignments(pairs: Sequence[str]) -> dict[str, Any]:
     """["epochs=5", "layers=[layer4]"] -> {"epochs": 5, "layers": ["layer4"]}; values are YAML, 1e-3 is a number."""
-    import yaml
+    from .plain import yaml_value
 
     values = {}
     for pair in pairs:
@@ -57,8 +58,8 @@ def assignments(pairs: Sequence[str]) -> dict[str, Any]:
         if not equals or not name:
             raise ReportError(f"-p is given {pair!r}; write NAME=VALUE, as in -p epochs=5.")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
+            value = yaml_value(text)
+        except ValueError:
             value = text
         if isinstance(value, str):
             with contextlib.suppress(ValueError):
@@ -68,8 +69,13 @@ def assignments(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0, 1 after an error told in one sentence, 130 after Ctrl-C."""
+    """Run the command line; returns the exit status: 0, 1 after an error told in one sentence, 130 after Ctrl-C.
+
+    SIGTERM, by which systems end a program, is taken as Ctrl-C: kernels are ended, and what is half done is put back.
+    """
     arguments = parser().parse_args(argv)
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return dispatch(arguments)
     except ReportError as error:

@@ -1,13 +1,18 @@
 """Making a finished run the published one."""
 
+import contextlib
 import shutil
+from pathlib import Path
 
-from . import report
+from . import lock, report
 from .config import CHAPTERS, PUBLISHED, ReportError, project_root
 from .run import RunFolder
 
 RANGE_TEST_FILES = ("lr_find.json", "lr_find.csv")
 TRAINING_FILES = ("run.json", "history.csv", "metrics.json", "predictions.npz", "features.npz", "model.safetensors")
+# Beside the published run while another takes its place.
+STAGED, OLD = f"{PUBLISHED}.new", f"{PUBLISHED}.old"
+CHAPTERS_STAGED, CHAPTERS_NEW = "artifacts/chapters.part", "artifacts/chapters.new"
 SEED_FILES = ("run.json", "history.csv", "metrics.json")  # of the seeds beside the run's own
 
 
@@ -39,15 +44,51 @@ def require_defaults(source: RunFolder) -> None:
 def publish(run_dir: str) -> None:
     """Make a finished run the published one: its files in artifacts/reference, every chapter of `book/` executed anew.
 
-    All or nothing: the chapters are executed first, on a copy, and the old ones are put back when anything fails.
+    All or nothing, whenever it is killed: the chapters are executed first, on a copy, and the old ones are put back
+    when anything fails. What a killed publication left is mended before anything else. Raises `ReportError` for a run
+    that cannot be published, and while another process publishes.
     """
     root = project_root()
-    source, target = RunFolder(run_dir), root / PUBLISHED
+    fresh = RunFolder("runs/publish")
+    source = RunFolder(run_dir)
     require_defaults(source)
-    staged, old = target.with_name("reference.new"), target.with_name("reference.old")
-    fresh = root / "runs" / "publish"
-    for folder in (staged, fresh):
-        shutil.rmtree(folder, ignore_errors=True)
+    with lock.held(fresh):
+        mend(root)
+        _exchange(root, _staged(root, source))
+        try:
+            for chapter in CHAPTERS:
+                seconds = report.execute(chapter, fresh / f"{chapter}.ipynb", report.parameters_for(chapter, {}))
+                print(f"{chapter} took {seconds:.0f} s", flush=True)
+            _decide(root, fresh)
+        finally:
+            mend(root)
+        shutil.rmtree(fresh.path)
+
+
+def mend(root: Path) -> None:
+    """Bring a publication that did not reach its end to one: all of the new, or all of the old, nothing between.
+
+    For whoever holds the lock. `artifacts/chapters.new` is there from the moment on at which the new ones count; until
+    then `artifacts/reference.old` is what was published.
+    """
+    target, old, chapters = root / PUBLISHED, root / OLD, root / CHAPTERS_NEW
+    for started in (root / STAGED, root / CHAPTERS_STAGED):
+        shutil.rmtree(started, ignore_errors=True)
+    if chapters.exists():
+        for path in sorted(chapters.iterdir()):
+            path.replace(root / "book" / path.name)
+        shutil.rmtree(old, ignore_errors=True)
+        chapters.rmdir()
+    elif old.exists():
+        shutil.rmtree(target, ignore_errors=True)
+        old.rename(target)
+        with contextlib.suppress(OSError):
+            target.rmdir()  # nothing was published before
+
+
+def _staged(root: Path, source: RunFolder) -> Path:
+    """A copy of what of a run is published, in a folder of its own."""
+    staged = root / STAGED
     staged.mkdir(parents=True)
     for name in (*RANGE_TEST_FILES, *TRAINING_FILES):
         shutil.copy(source / name, staged / name)
@@ -56,22 +97,21 @@ def publish(run_dir: str) -> None:
             (staged / seed.name).mkdir()
             for name in SEED_FILES:
                 shutil.copy(seed / name, staged / seed.name / name)
-    if old.exists():  # an earlier publish was killed before its end: what it had set aside is the published run
-        shutil.rmtree(target, ignore_errors=True)
-        old.rename(target)
-    if target.exists():
-        target.rename(old)
+    return staged
+
+
+def _exchange(root: Path, staged: Path) -> None:
+    """Put the staged run where the published one is, which is set aside: the chapters read it there."""
+    target = root / PUBLISHED
+    target.mkdir(exist_ok=True)  # an empty one is set aside too, so that `mend` knows what was there before
+    target.rename(root / OLD)
     staged.rename(target)
-    try:
-        for chapter in CHAPTERS:
-            seconds = report.execute(chapter, fresh / f"{chapter}.ipynb", report.parameters_for(chapter, {}))
-            print(f"{chapter} took {seconds:.0f} s", flush=True)
-    except BaseException:
-        shutil.rmtree(target)
-        if old.exists():
-            old.rename(target)
-        raise
+
+
+def _decide(root: Path, fresh: RunFolder) -> None:
+    """Lay all executed chapters ready, by one rename: from here on the new run is the published one."""
+    ready = root / CHAPTERS_STAGED
+    ready.mkdir()
     for chapter in CHAPTERS:
-        (fresh / f"{chapter}.ipynb").replace(root / "book" / f"{chapter}.ipynb")
-    shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(fresh)
+        shutil.copy(fresh / f"{chapter}.ipynb", ready / f"{chapter}.ipynb")  # runs/ may be on another disk
+    ready.rename(root / CHAPTERS_NEW)
