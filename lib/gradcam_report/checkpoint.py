@@ -29,10 +29,6 @@ _FORM = {
 _COLUMNS = ("epoch", "seconds", "images_per_second", "train_accuracy", "clean_train_accuracy", "test_accuracy")
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C in the middle of a training; its text says what is kept and how to go on."""
-
-
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """What a checkpoint holds: `epoch` epochs done, a list per column of the history, the run's `identity`."""
@@ -130,11 +126,11 @@ def difference(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str
 
 @contextmanager
 def told_what_is_kept(folder: run.RunFolder) -> Iterator[None]:
-    """Turn Ctrl-C into `Interrupted`, whose text says which checkpoint is kept and how the training goes on."""
+    """Give Ctrl-C a text that says which checkpoint is kept and how the training goes on."""
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(
+        raise KeyboardInterrupt(
             f"Interrupted; {folder.name} keeps the checkpoint of the last epoch that was finished, and the same "
             "command goes on from there."
         ) from None

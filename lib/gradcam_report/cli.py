@@ -5,7 +5,7 @@ import contextlib
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,10 @@ EXAMPLES = """examples:
   gradcam-report build             the published site, as `make book` does
   gradcam-report publish runs/full make a finished run the published one, execute the chapters in book/
 """
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, by which systems end a program."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,25 +75,42 @@ def assignments(pairs: Sequence[str]) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0, 1 after an error told in one sentence, 130 after Ctrl-C.
 
-    SIGTERM, by which systems end a program, is taken as Ctrl-C: kernels are ended, and what is half done is put back.
+    SIGTERM is taken as Ctrl-C, with the status 143: kernels are ended, and what is half done is put back.
     """
     arguments = parser().parse_args(argv)
-    with contextlib.suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return dispatch(arguments)
+        with terminable():
+            return dispatch(arguments)
     except ReportError as error:
         advice = re.sub(
             r"-p (\w+) ('[^']*'|[^\s.,;]\S*?)(?=[.,;]?(\s|$))", r"-p \1=\2", str(error)
         )  # papermill's way of writing
         print(f"gradcam-report: {advice}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         kept = (
             "the last checkpoint is kept, the same command resumes" if arguments.command == "run" else "nothing changed"
         )
         print(f"gradcam-report: interrupted; {kept}.", file=sys.stderr)
-        return 130
+        return 143 if isinstance(stop, Terminated) else 130
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Within it SIGTERM raises `Terminated` in the main thread, as Ctrl-C does `KeyboardInterrupt`."""
+
+    def stop(*args: object) -> None:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def dispatch(arguments: argparse.Namespace) -> int:

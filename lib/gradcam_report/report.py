@@ -98,7 +98,7 @@ def execute(chapter: str, out: Path, parameters: Mapping[str, Any], book: Path |
             progress_bar=False,
             cwd=str(root),
             stderr_file=sys.stderr if sys.stderr.isatty() else None,  # the progress bars of long steps
-            extra_arguments=["--IPKernelApp.log_level=40"],  # errors only: a local kernel's warnings help nobody
+            extra_arguments=["--IPKernelApp.log_level=50"],  # a local kernel's own log helps nobody, least at Ctrl-C
         )
     except PapermillExecutionError as error:
         ours = error.ename in ("ReportError", "Diverged")  # their text is a sentence and needs no name
