@@ -376,6 +376,17 @@ def test_arrays_of_another_shape_or_kind_are_read_or_refused_in_a_sentence(
         (place / name).write_bytes(real)
 
 
+def test_features_of_two_widths_are_refused(place: Path, finished: dict[str, bytes]) -> None:
+    """Found by the test above: each of them alone is as it should be."""
+    path = place / X / "features.npz"
+    arrays = dict(run.read_arrays(path))
+    run.write_arrays(path, **{**arrays, "test": np.zeros((12, 10), np.float16)})
+    try:
+        assert refused_in_a_sentence(read_features)
+    finally:
+        path.write_bytes(finished["features.npz"])
+
+
 tensor_kinds = st.sampled_from(
     [torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.bool, torch.complex64, torch.float8_e4m3fn]
 )

@@ -126,9 +126,12 @@ def test_features(folder: run.RunFolder) -> np.ndarray:
 def _features(folder: run.RunFolder, part: str, count: int) -> np.ndarray:
     """Reduced features of "train" or "test", float16 (count, D); raises `ReportError` for any other array."""
     path = folder.need("features.npz", "training")
-    found = run.read_arrays(path)[part]
+    arrays = run.read_arrays(path)
+    found, other = arrays[part], arrays["train" if part == "test" else "test"]
     if found.dtype != np.float16 or found.ndim != 2 or len(found) != count or not found.shape[1]:
         raise run.unreadable(path, f"{part} is {found.dtype} {found.shape}, not the features of {count} images")
+    if other.shape[1:] != found.shape[1:]:
+        raise run.unreadable(path, f"training and test images have features {found.shape} and {other.shape}")
     if not np.isfinite(found).all():
         raise run.unreadable(path, f"{part} holds numbers that are not finite")
     return found
