@@ -114,7 +114,7 @@ def read_record() -> None:
     folder, record, _ = cases._finished(params("error_analysis"))
     chapter.told(folder, record)
     seeds = seed_runs.in_run(params("training", **SIZES), folder, record)
-    assert seeds and record["result"]["lr_source"] and record["parameters"]["batch_size"] >= 2
+    assert seeds and isinstance(record["result"]["lr_source"], str) and record["parameters"]["batch_size"] >= 2
 
 
 def read_metrics() -> None:
@@ -374,6 +374,25 @@ def test_arrays_of_another_shape_or_kind_are_read_or_refused_in_a_sentence(
         refused_in_a_sentence(READERS[name])
     finally:
         (place / name).write_bytes(real)
+
+
+@pytest.mark.parametrize("column", ["test_loss", "val_accuracy", "lr", None])
+def test_a_history_of_other_columns_is_refused(place: Path, finished: dict[str, bytes], column: str | None) -> None:
+    """Found by the test above: the next epoch would have made a table of uneven columns, and lost everything."""
+    real = genuine(place, finished, X + "checkpoint.safetensors")
+    tensors, metadata = run.read_tensors(place / X / "run.safetensors")
+    state = json.loads(metadata["state"])
+    state["history"].pop(column) if column else state["history"].update(more=[1.0, 2.0])
+    with Swapped(place / X / "checkpoint.safetensors", save(tensors, {"state": json.dumps(state)}), real):
+        assert refused_in_a_sentence(read_checkpoint)
+
+
+def test_weights_of_no_width_are_refused(place: Path, finished: dict[str, bytes]) -> None:
+    real = genuine(place, finished, X + "model.safetensors")
+    tensors, metadata = run.read_tensors(place / X / "model.safetensors")
+    for width in ("0", "-8", "99999999999"):
+        with Swapped(place / X / "model.safetensors", save(tensors, {**metadata, "width": width}), real):
+            assert refused_in_a_sentence(READERS[X + "model.safetensors"])
 
 
 def test_features_of_two_widths_are_refused(place: Path, finished: dict[str, bytes]) -> None:

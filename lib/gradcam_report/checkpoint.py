@@ -25,8 +25,9 @@ _FORM = {
         "identity": {"type": "object"},
     },
 }
-# What the files of a finished run are made of; each epoch has them.
-_COLUMNS = ("epoch", "seconds", "images_per_second", "train_accuracy", "clean_train_accuracy", "test_accuracy")
+# Each epoch's columns, in `Trainer.fit`; one that is missing or unknown would end in a table of uneven columns.
+_SCORED = ("train", "clean_train", "test")
+_TOLD = {"epoch", "lr", "seconds", "images_per_second"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,12 @@ class Checkpoint:
     identity: dict[str, Any]
     net: dict[str, Tensor]
     momentum: dict[str, Tensor]
+
+    def complete(self, validated: bool) -> bool:
+        """Whether the history has the columns of a training, with those of validation images if it is `validated`."""
+        parts = (*_SCORED, "val") if validated else _SCORED
+        columns = _TOLD | {f"{part}_{score}" for part in parts for score in ("loss", "accuracy")}
+        return self.history.keys() == columns if self.epoch else not self.history
 
 
 def save(
@@ -75,8 +82,7 @@ def load(folder: run.RunFolder) -> Checkpoint | None:
     if fault := misfit(state, _FORM):
         raise run.unreadable(path, fault)
     epoch, history = int(state["epoch"]), state["history"]
-    complete = not epoch or all(name in history for name in _COLUMNS)
-    if not complete or any(len(column) != epoch for column in history.values()):
+    if any(len(column) != epoch for column in history.values()):
         raise run.unreadable(path, f"its history is not one of {epoch} epochs")
     if any(abs(value) >= run.LARGEST for column in history.values() for value in column):
         raise run.unreadable(path, "its history holds a number that is too large")

@@ -168,8 +168,8 @@ class Trainer:
             )
         if found.identity != identity or (over and not finished):
             return False
-        if found.epoch > self.recipe.schedule.epochs:
-            raise run.unreadable(folder / CHECKPOINT, f"it is of epoch {found.epoch}")
+        if found.epoch > self.recipe.schedule.epochs or not found.complete(validated=len(self.data.val) > 0):
+            raise run.unreadable(folder / CHECKPOINT, f"it is not of epoch {found.epoch} of this run")
         checkpoint.restore(found, folder / CHECKPOINT, self.net, self.optimizer)
         self.history, self.epoch = found.history, found.epoch
         return True
@@ -192,7 +192,9 @@ def load_model(folder: run.RunFolder, device: torch.device | str = "cpu") -> mod
     tensors, metadata = run.read_tensors(path)
     try:
         classes, width = int(metadata.get("classes", 10)), int(metadata.get("width", 64))
-        with torch.device("meta"):  # without memory: the sizes may be anything
+        if not (0 < classes <= 10_000 and 0 < width <= 10_000):
+            raise ValueError(f"{classes} classes, width {width}")
+        with torch.device("meta"):  # without memory: what the sizes say need not be in the file
             fault = checkpoint.difference(tensors, model.ResNet18(classes, width).state_dict())
     except (RuntimeError, ValueError, OverflowError) as error:
         fault = str(error)
