@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help report publish bench test book pdf lint check clean
+.PHONY: help report publish bench test book pdf lint check audit sbom hashes clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -43,6 +43,17 @@ pdf: $(VENV)/.book  ## (needs Chromium) the whole report for paper: _build/repor
 	$(CHROMIUM) --headless --no-sandbox --disable-gpu --user-data-dir=_build/print/profile --virtual-time-budget=20000 \
 	  --no-pdf-header-footer --print-to-pdf=_build/report.pdf "file://$(CURDIR)/_build/print/_build/singlehtml/index.html"
 
+audit: $(VENV)/.audit requirements/hashed.txt  ## known vulnerabilities of the pinned versions (skipped without a network)
+	$(BIN)/python scripts/audit.py
+
+sbom: $(VENV)/.audit requirements/hashed.txt  ## what the report is made of, as CycloneDX: _build/sbom.json
+	@mkdir -p _build
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON -o _build/sbom.json requirements/hashed.txt
+
+hashes: $(VENV)/.audit  ## requirements/hashed.txt anew, after constraints.txt has changed
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11.5 -c constraints.txt --all-extras \
+	  --no-emit-package pip --no-annotate --custom-compile-command 'make hashes' pyproject.toml -o requirements/hashed.txt
+
 clean:  ## remove what was built; runs/, data/ and .venv/ stay
 	rm -rf _build build lib/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
@@ -70,3 +81,8 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the report and its test tools into $(VENV)/: up to 5 GB, some minutes"
 	@$(PIP_INSTALL) -e '.[book,test]'
 	@touch $@ $(VENV)/.report $(VENV)/.book
+
+$(VENV)/.audit: requirements/audit.txt constraints.txt | $(BIN)/python
+	@echo "Installing pip-audit, cyclonedx-bom and uv into $(VENV)/"
+	@$(PIP_INSTALL) -r requirements/audit.txt
+	@touch $@

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from gradcam_report.data import Dataset
 
 settings.register_profile("busy", deadline=None)  # how long an example takes says more about the machine than the code
-settings.load_profile("busy")
+settings.register_profile("long", deadline=None, max_examples=10_000)  # what reads files that others made
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "busy"))
 
 
 @pytest.fixture

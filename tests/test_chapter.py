@@ -188,3 +188,28 @@ def test_the_confusion_tables_mistakes_link_to_their_cases() -> None:
     }
     assert re.findall(r'<td class="hits">(\d+)<', page) == ["8", "9", "6"] and page.count('class="none"') == 3
     assert "--share: 1.00" in page and "--share: 0.25" in page
+
+
+@pytest.mark.parametrize("name", ["api_token", "HF_TOKEN", "password", "aws_secret", "apikey", "credentials", "auth"])
+def test_a_secret_among_the_parameters_is_told_what_became_of_it_and_never_repeated(name: str) -> None:
+    with pytest.raises(ReportError) as caught:
+        chapter.begin("training", {name: "hunter2-hunter2"})
+    text = str(caught.value)
+    assert f"no parameter {name!r}" in text and "hunter2" not in text
+    assert "papermill has written its value into the notebook it makes: delete that file and revoke the value" in text
+
+
+@pytest.mark.parametrize("address", ["https://me:hunter2@example.org/cifar10", "s3://key:hunter2@bucket/x"])
+def test_an_address_with_a_password_is_refused_without_repeating_it(address: str) -> None:
+    with pytest.raises(
+        ReportError, match=r"data_root is an address with a password, and papermill has written"
+    ) as caught:
+        chapter.begin("training", {"data_root": address})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_names_that_only_resemble_secrets_get_the_usual_answer() -> None:
+    with pytest.raises(ReportError, match="has no parameter 'author'; it takes"):
+        chapter.begin("training", {"author": "me"})
+    for plain in ("C:\\images", "https://example.org/a@b", "runs/x@y"):
+        assert chapter.begin("training", {"data_root": plain})["data"].data_root == plain

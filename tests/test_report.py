@@ -66,6 +66,13 @@ def test_each_chapter_gets_its_own_of_a_flat_list_and_defaults_for_the_rest(name
     parse_params(name, given)
 
 
+def test_a_secret_is_refused_before_papermill_could_write_it() -> None:
+    for values in ({"api_token": "hunter2"}, {"data_root": "https://me:hunter2@example.org"}):
+        with pytest.raises(ReportError, match="would write its value into the notebooks, so nothing was run") as caught:
+            report.check_names(values)
+        assert "hunter2" not in str(caught.value)
+
+
 def test_a_name_that_no_chapter_knows_is_refused() -> None:
     report.check_names({"epochs": 1, "method": "gradcam"})
     with pytest.raises(ReportError, match="No chapter has a parameter 'epohcs'"):

@@ -110,7 +110,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(project: Path, monkeypatch:
     def read_only(*args: Any, **kwargs: Any) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(tempfile, "mkstemp", read_only)
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
     with pytest.raises(ReportError, match=r"runs.try.* could not be written \(Permission denied\); .* another run_dir"):
         run.RunFolder("runs/try").prepare()
 
@@ -163,7 +163,7 @@ def test_arrays_and_tensors_come_back_with_their_types(whole: Path, tmp_path: Pa
 
 
 def test_json_is_never_made_of_what_json_cannot_say(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.json"
+    path = tmp_path / "some.json"
     run.write_json(path, {"loss": 0.1, "name": "é"})
     assert run.read_json(path) == json.loads(path.read_text(encoding="utf-8")) == {"loss": 0.1, "name": "é"}
     with pytest.raises(ValueError):
@@ -285,7 +285,7 @@ def test_records_lacking_a_part_are_damaged(project: Path) -> None:
     assert run.RunFolder("runs/try").record("run") is None
     for lacking in ({"parameters": {}, "result": {}}, {"parameters": [], "result": {}, "provenance": {}}):
         run.write_json(project / "runs/try/run.json", lacking)
-        with pytest.raises(ReportError, match=r"run\.json cannot be read \(parameters, result or provenance"):
+        with pytest.raises(ReportError, match=r"run\.json cannot be read \(parameters"):
             run.RunFolder("runs/try").record("run")
 
 

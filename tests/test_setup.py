@@ -47,6 +47,10 @@ def direct() -> list[Requirement]:
     return [r for r in map(Requirement, every) if r.name != PROJECT["name"]]
 
 
+def extra(name: str) -> list[Requirement]:
+    return [Requirement(text) for text in EXTRAS[name]]
+
+
 def test_every_direct_dependency_has_a_pin_it_allows():
     pinned = pins()
     for requirement in direct():
@@ -62,6 +66,7 @@ def test_pins_are_public_versions_each_stated_once():
 def test_everything_that_the_project_pulls_in_is_pinned_and_installed_as_pinned():
     pinned, seen = pins(), set()
     waiting = [r for r in direct() if r.name != "pre-commit"]  # a developer's tool, not part of the tests
+    seen.add(("pip", frozenset()))  # pip-audit needs it: what installs is not what is installed
     while waiting:
         requirement = waiting.pop()
         name = canonicalize_name(requirement.name)
@@ -82,7 +87,7 @@ def installed(name: str) -> bool:
     try:
         return bool(metadata.version(name))
     except metadata.PackageNotFoundError:
-        if name in {canonicalize_name(r.name) for r in direct()} - {"jupytext"}:
+        if name in {canonicalize_name(r.name) for r in direct()} - {"jupytext"} - {r.name for r in extra("audit")}:
             raise
         return False
 
@@ -103,6 +108,10 @@ def test_conda_takes_its_packages_from_the_same_pins():
 def test_the_site_is_built_from_the_book_extra_without_torch():
     assert lines("requirements/book.txt") == EXTRAS["book"]
     assert "torch" not in " ".join(EXTRAS["book"])
+
+
+def test_the_tools_for_the_pins_are_those_of_the_audit_extra():
+    assert lines("requirements/audit.txt") == EXTRAS["audit"]
 
 
 def test_pre_commit_runs_the_ruff_that_is_pinned():

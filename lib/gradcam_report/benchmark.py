@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from . import run
+from . import plain
 from .chapter import duration
 from .config import BenchmarkConfig, ReportError, project_root
 
@@ -23,9 +23,11 @@ def stored(config: BenchmarkConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     path = project_root() / config.results
     if not path.is_file():
         raise ReportError(f"{config.results} is missing; run python benchmarks/speed.py --out {config.results} first.")
-    found = run.read_json(path)
-    if not all(isinstance(found.get(part), dict) for part in ("speed", "provenance")):
-        raise ReportError(f"{config.results} holds no measurements of speed; name a file of benchmarks/speed.py.")
+    found = plain.json_object(path)
+    if fault := plain.misfit(found, plain.SPEED):
+        raise ReportError(
+            f"{config.results} holds no measurements of speed ({fault}); name a file of benchmarks/speed.py."
+        )
     return found["speed"], found["provenance"]
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from . import calibration, config, data, errors, plots, run
 
+MOST = 10_000  # test images of any data set, see `config.DataConfig`
+
 
 @dataclass(frozen=True)
 class Cases:
@@ -65,7 +67,23 @@ def predictions_of(folder: run.RunFolder) -> errors.Predictions:
     missing = [name for name in ("logits", "labels", "indices") if name not in arrays]
     if missing:
         raise run.unreadable(path, f"{' and '.join(missing)} missing")
-    return errors.Predictions(arrays["logits"], arrays["labels"], arrays["indices"])
+    logits, indices = arrays["logits"], arrays["indices"]
+    if fault := _misfit(logits, arrays["labels"], logits.shape[-1:]):
+        raise run.unreadable(path, fault)
+    if indices.shape != logits.shape[:1] or indices.dtype != np.int64 or indices.min() < 0 or indices.max() >= MOST:
+        raise run.unreadable(path, f"its indices are not those of {len(logits)} test images")
+    return errors.Predictions(logits, arrays["labels"], indices)
+
+
+def _misfit(logits: np.ndarray, labels: np.ndarray, classes: tuple[int, ...]) -> str:
+    """In a few words why logits (N, C) and labels (N,) are not those of some images; empty where they are."""
+    if logits.dtype != np.float32 or logits.ndim != 2 or not len(logits) or logits.shape[1:] != classes:
+        return f"its logits are {logits.dtype} {logits.shape}"
+    if labels.dtype != np.int64 or labels.shape != logits.shape[:1]:
+        return f"its labels are {labels.dtype} {labels.shape} for {len(logits)} images"
+    if labels.min() < 0 or labels.max() >= classes[0] or not np.isfinite(logits).all():
+        return f"a label is none of {classes[0]} classes, or a logit is not finite"
+    return ""
 
 
 def titles(predictions: errors.Predictions, rows: np.ndarray, classes: Sequence[str]) -> list[str]:
@@ -97,6 +115,8 @@ def calibrated(folder: run.RunFolder, predictions: errors.Predictions) -> tuple[
     """
     arrays = run.read_arrays(folder.need("predictions.npz", "training"))
     if "val_logits" in arrays:
+        if fault := _misfit(arrays["val_logits"], arrays["val_labels"], predictions.logits.shape[1:]):
+            raise run.unreadable(folder / "predictions.npz", f"of the validation images {fault}")
         temperature = calibration.fit_temperature(arrays["val_logits"], arrays["val_labels"])
         return errors.softmax(predictions.logits / temperature), [temperature], "fitted on the validation images"
     probabilities, temperatures = calibration.cross_fitted(predictions.logits, predictions.labels)
@@ -105,7 +125,21 @@ def calibrated(folder: run.RunFolder, predictions: errors.Predictions) -> tuple[
 
 def test_features(folder: run.RunFolder) -> np.ndarray:
     """Reduced features of the test images, float16 (N, D), row for row with the predictions."""
-    return run.read_arrays(folder.need("features.npz", "training"))["test"]
+    return _features(folder, "test", len(predictions_of(folder).labels))
+
+
+def _features(folder: run.RunFolder, part: str, count: int) -> np.ndarray:
+    """Reduced features of "train" or "test", float16 (count, D); raises `ReportError` for any other array."""
+    path = folder.need("features.npz", "training")
+    arrays = run.read_arrays(path)
+    found, other = arrays[part], arrays["train" if part == "test" else "test"]
+    if found.dtype != np.float16 or found.ndim != 2 or len(found) != count or not found.shape[1]:
+        raise run.unreadable(path, f"{part} is {found.dtype} {found.shape}, not the features of {count} images")
+    if other.shape[1:] != found.shape[1:]:
+        raise run.unreadable(path, f"training and test images have features {found.shape} and {other.shape}")
+    if not np.isfinite(found).all():
+        raise run.unreadable(path, f"{part} holds numbers that are not finite")
+    return found
 
 
 def training_images(folder: run.RunFolder, record: run.Record, data_root: str) -> tuple[data.Split, np.ndarray]:
@@ -116,7 +150,7 @@ def training_images(folder: run.RunFolder, record: run.Record, data_root: str) -
     made = record["parameters"]
     fields = ("dataset", "train_size", "test_size", "val_size", "seed")
     train = data.load(config.DataConfig(data_root=data_root, **{name: made[name] for name in fields})).train
-    return train, run.read_arrays(folder.need("features.npz", "training"))["train"]
+    return train, _features(folder, "train", len(train))
 
 
 def choose(params: Mapping[str, Any]) -> Cases:
@@ -140,7 +174,12 @@ def _finished(params: Mapping[str, Any]) -> tuple[run.RunFolder, run.Record, err
     folder.need("run.json", "training")
     record = folder.record("run")
     assert record is not None
-    return folder, record, predictions_of(folder)
+    predictions, dataset = predictions_of(folder), record["parameters"]["dataset"]
+    if record["result"]["classes"] != list(data.CLASSES[dataset]):
+        raise run.unreadable(folder / "run.json", f"its classes are not those of {dataset}")
+    if predictions.logits.shape[1] != len(data.CLASSES[dataset]):
+        raise run.unreadable(folder / "predictions.npz", f"it has {predictions.logits.shape[1]} classes")
+    return folder, record, predictions
 
 
 def _shown(

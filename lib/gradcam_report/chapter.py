@@ -14,7 +14,7 @@ import numpy as np
 from IPython.display import HTML, Markdown, display
 from numpy.typing import ArrayLike, NDArray
 
-from . import plots
+from . import plots, secret
 from .checked import Checked
 from .config import field_names, parse_params
 from .run import Record, RunFolder
@@ -37,6 +37,7 @@ def begin(name: str, namespace: Mapping[str, Any]) -> dict[str, Any]:
     if is_parsed(namespace.get("params")):  # a second call in a live notebook: other variables are the chapter's own
         given = {k: v for k, v in given.items() if k in field_names(name)}
     missing = [n for n in field_names(name) if n not in given]
+    secret.refuse(given, field_names(name), f"The chapter {name}", secret.WRITTEN)
     params = parse_params(name, given)
     if missing:  # the chapter's first cell was edited; defaults serve
         display(Markdown(f"*Defaults are used for {', '.join(missing)}.*"))

@@ -16,6 +16,12 @@ class ReportError(Exception):
         return [f"{type(self).__name__}: {self}"]
 
 
+def short(value: Any) -> str:
+    """A value as Python writes it, but never more than a line of it."""
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
 def option(default: Any, **limits: Any) -> Any:
     """A dataclass field with its limits: `low` and `high` (inclusive), `above` (exclusive), `choices`."""
     if isinstance(default, list):
@@ -47,14 +53,14 @@ def checked_type(name: str, value: Any, kind: Any) -> Any:
         if isinstance(value, list | tuple):
             return [checked_type(f"each of {name}", item, items) for item in value]
         example = "[3, 14, 159]" if items is int else '["layer3", "layer4"]'
-        raise ReportError(f"{name} is {value!r}, which is not a list; write it as '{example}'.")
+        raise ReportError(f"{name} is {short(value)}, which is not a list; write it as '{example}'.")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value) if abs(value) < 1e300 else math.inf  # a larger one may not fit
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if type(value) is not kind:
         word = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}[kind]
-        raise ReportError(f"{name} is {value!r}, which is {type(value).__name__}; it must be {word}.")
+        raise ReportError(f"{name} is {short(value)}, which is {type(value).__name__}; it must be {word}.")
     return value
 
 
@@ -64,7 +70,7 @@ def check_range(name: str, value: Any, limits: Mapping[str, Any]) -> None:
         if isinstance(item, float) and not math.isfinite(item):
             raise ReportError(f"{name} is {item}; it must be a finite number.")
         if "choices" in limits and item not in limits["choices"]:
-            raise ReportError(f"{name} is {item!r}; choose one of {', '.join(map(repr, limits['choices']))}.")
+            raise ReportError(f"{name} is {short(item)}; choose one of {', '.join(map(repr, limits['choices']))}.")
         if "low" in limits and item < limits["low"]:
             raise ReportError(f"{name} is {item}; it must be at least {limits['low']}.")
         if "above" in limits and item <= limits["above"]:

@@ -5,8 +5,9 @@ import contextlib
 import os
 import platform
 import re
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ EXAMPLES = """examples:
   gradcam-report build             the published site, as `make book` does
   gradcam-report publish runs/full make a finished run the published one, execute the chapters in book/
 """
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, by which systems end a program."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
 
 def assignments(pairs: Sequence[str]) -> dict[str, Any]:
     """["epochs=5", "layers=[layer4]"] -> {"epochs": 5, "layers": ["layer4"]}; values are YAML, 1e-3 is a number."""
-    import yaml
+    from .plain import yaml_value
 
     values = {}
     for pair in pairs:
@@ -69,8 +74,8 @@ def assignments(pairs: Sequence[str]) -> dict[str, Any]:
         if not equals or not name:
             raise ReportError(f"-p is given {pair!r}; write NAME=VALUE, as in -p epochs=5.")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
+            value = yaml_value(text)
+        except ValueError:
             value = text
         if isinstance(value, str):
             with contextlib.suppress(ValueError):
@@ -80,24 +85,46 @@ def assignments(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0, 1 after an error told in one sentence, 130 after Ctrl-C."""
+    """Run the command line; returns the exit status: 0, 1 after an error told in one sentence, 130 after Ctrl-C.
+
+    SIGTERM is taken as Ctrl-C, with the status 143: kernels are ended, and what is half done is put back.
+    """
     arguments = parser().parse_args(argv)
     try:
-        return dispatch(arguments)
+        with terminable():
+            return dispatch(arguments)
     except ReportError as error:
         advice = re.sub(
             r"-p (\w+) ('[^']*'|[^\s.,;]\S*?)(?=[.,;]?(\s|$))", r"-p \1=\2", str(error)
         )  # papermill's way of writing
         print(f"gradcam-report{_who()}: {advice}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         kept = (
             "nothing changed"
             if arguments.command in ("build", "publish")
             else "the last checkpoint is kept, the same command resumes"
         )
         print(f"gradcam-report{_who()}: interrupted; {kept}.", file=sys.stderr)
-        return 130
+        return 143 if isinstance(stop, Terminated) else 130
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Within it SIGTERM raises `Terminated` in the main thread, as Ctrl-C does `KeyboardInterrupt`."""
+
+    def stop(*args: object) -> None:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _who() -> str:

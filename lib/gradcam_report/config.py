@@ -14,6 +14,7 @@ from typing import Any
 
 from .checked import Checked, option
 from .checked import ReportError as ReportError
+from .checked import short as short
 
 PUBLISHED = "artifacts/reference"
 PUBLISHED_SWEEP = "artifacts/sweep"

@@ -1,8 +1,6 @@
 """The training of a run folder as a command: in one process, or in each of those that torchrun starts."""
 
-import signal
 from collections.abc import Mapping
-from types import FrameType
 from typing import Any
 
 from . import report, seed_runs, train
@@ -15,13 +13,11 @@ def run(values: Mapping[str, Any], run_dir: str) -> None:
     """Train what the chapter `training` would with these parameters, without executing the chapter, and say the result.
 
     Raises what `train.in_run` does, and `ReportError` for unknown or wrong parameters and for the published folder.
-    SIGTERM, with which torchrun and job schedulers stop a process, ends it as Ctrl-C does.
     """
     report.check_names(values)
     if RunFolder(run_dir).published:
         raise ReportError(f"run_dir is {run_dir!r}, the published run, which a rerun never writes; use runs/<name>.")
     params = parse_params("training", report.parameters_for("training", dict(values, run_dir=run_dir)))
-    signal.signal(signal.SIGTERM, _interrupt)
     with assembled(params["device"].device) as team:
         folder, record = train.in_run(params, team=team)
         results = seed_runs.in_run(params, folder, record, team)
@@ -29,7 +25,3 @@ def run(values: Mapping[str, Any], run_dir: str) -> None:
             made = record["provenance"]
             accuracy = seed_runs.in_words(results, "test_accuracy")
             print(f"{folder.name}: {accuracy} of the test images, {made['seconds']:.0f} s on {made['compute']}")
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

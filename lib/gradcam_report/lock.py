@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 
 from .config import ReportError
-from .run import RunFolder, read_json, write_json
+from .run import RESULTS, RunFolder, clear_temporaries, read_json, write_json
 
 OWNER = ".owner.json"
 
@@ -19,8 +19,9 @@ OWNER = ".owner.json"
 def held(folder: RunFolder, other: str = "run_dir") -> Iterator[None]:
     """Make `folder`, prove that it can be written to, and keep others from computing in it meanwhile.
 
-    The lock is the system's: it is gone with its process, however that ends. Raises `ReportError` with the owner where
-    another process holds it, and the advice to choose another `other`. A file system without locks goes without.
+    The lock is the system's: it is gone with its process, however that ends; what that process left half-written
+    under another name is removed. Raises `ReportError` with the owner where another process holds the lock, and the
+    advice to choose another `other`. A file system without locks goes without.
     """
     folder.prepare()
     lock = FileLock(folder / ".lock")
@@ -34,6 +35,7 @@ def held(folder: RunFolder, other: str = "run_dir") -> Iterator[None]:
         yield
         return
     try:
+        clear_temporaries(folder.path, RESULTS)  # of a process that was killed: nobody else writes here now
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         write_json(folder / OWNER, {"process": os.getpid(), "host": platform.node(), "since": now})
         yield

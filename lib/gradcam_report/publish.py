@@ -1,18 +1,23 @@
-"""Making a finished run the published one."""
+"""Making a finished run, or a finished sweep, the published one."""
 
+import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from . import report
+from . import lock, report
 from .config import CHAPTERS, PUBLISHED, PUBLISHED_SWEEP, ReportError, project_root
 from .run import RunFolder
 
 RANGE_TEST_FILES = ("lr_find.json", "lr_find.csv")
 TRAINING_FILES = ("run.json", "history.csv", "metrics.json", "predictions.npz", "features.npz", "model.safetensors")
 SEED_FILES = ("run.json", "history.csv", "metrics.json")  # of the seeds beside the run's own, and of a sweep's points
+WORK = "runs/publish"
+# Beside what is published while something else takes its place.
+NEW, OLD = ".new", ".old"
+CHAPTERS_STAGED, CHAPTERS_NEW = "artifacts/chapters.part", "artifacts/chapters.new"
 
 
 def require_defaults(source: RunFolder) -> None:
@@ -48,61 +53,32 @@ def publish_any(folder: str) -> None:
 def publish(run_dir: str) -> None:
     """Make a finished run the published one: its files in artifacts/reference, every chapter of `book/` executed anew.
 
-    All or nothing: the chapters are executed first, on a copy, and the old ones are put back when anything fails.
+    All or nothing, whenever it is killed: the chapters are executed first, on a copy, and the old ones are put back
+    when anything fails. What a killed publication left is mended before anything else. Raises `ReportError` for a run
+    that cannot be published, and while another process publishes.
     """
-    root = project_root()
-    source, target = RunFolder(run_dir), root / PUBLISHED
+    source = RunFolder(run_dir)
     require_defaults(source)
-    staged, fresh = target.with_name("reference.new"), root / "runs" / "publish"
-    for folder in (staged, fresh):
-        shutil.rmtree(folder, ignore_errors=True)
-    staged.mkdir(parents=True)
-    for name in (*RANGE_TEST_FILES, *TRAINING_FILES):
-        shutil.copy(source / name, staged / name)
-    for seed in sorted(source.path.glob("seed-*")):
-        if RunFolder(seed).record("run"):
-            (staged / seed.name).mkdir()
-            for name in SEED_FILES:
-                shutil.copy(seed / name, staged / seed.name / name)
-    with _in_place(staged, target):
-        for chapter in CHAPTERS:
-            seconds = report.execute(chapter, fresh / f"{chapter}.ipynb", report.parameters_for(chapter, {}))
-            print(f"{chapter} took {seconds:.0f} s", flush=True)
-        for chapter in CHAPTERS:
-            (fresh / f"{chapter}.ipynb").replace(root / "book" / f"{chapter}.ipynb")
-    shutil.rmtree(fresh)
-
-
-@contextmanager
-def _in_place(staged: Path, target: Path) -> Iterator[None]:
-    """Put `staged` where `target` is; what was there before comes back when the block fails, and goes when it ends."""
-    old = target.with_name(f"{target.name}.old")
-    if old.exists():  # an earlier publish was killed before its end: what it had set aside is the published one
-        shutil.rmtree(target, ignore_errors=True)
-        old.rename(target)
-    if target.exists():
-        target.rename(old)
-    staged.rename(target)
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(target)
-        if old.exists():
-            old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    with _exchanged(PUBLISHED, list(CHAPTERS)) as staged:
+        for name in (*RANGE_TEST_FILES, *TRAINING_FILES):
+            shutil.copy(source / name, staged / name)
+        for seed in sorted(source.path.glob("seed-*")):
+            if RunFolder(seed).record("run"):
+                (staged / seed.name).mkdir()
+                for name in SEED_FILES:
+                    shutil.copy(seed / name, staged / seed.name / name)
 
 
 def publish_sweep(sweep_dir: str) -> None:
-    """Make a finished sweep of trainings the published one, and execute the chapter that shows it.
+    """Make a finished sweep of trainings the published one, and execute the chapter that shows it; as `publish` does.
 
     Only what was measured goes to artifacts/sweep: no weights, no notebooks, and nothing of the machine. Raises
     `ReportError` for a sweep that is not finished, not of CIFAR-10, or that held out no images to choose by.
     """
     from .sweep import plan
 
-    root, source = project_root(), RunFolder(sweep_dir)
-    sweep, target = plan.read(source), root / PUBLISHED_SWEEP
+    source = RunFolder(sweep_dir)
+    sweep = plan.read(source)
     if sweep.chapter != "training" or sweep.fixed.get("dataset") != "cifar10" or not sweep.fixed.get("val_size"):
         raise ReportError(
             f"{source.name} is no sweep of trainings on cifar10 with images held out (val_size); publish one."
@@ -111,14 +87,66 @@ def publish_sweep(sweep_dir: str) -> None:
         raise ReportError(
             f"{source.name} is not finished: {open_points[0]} is not; give the command of the sweep again."
         )
-    staged, fresh = target.with_name("sweep.new"), root / "runs" / "publish"
-    shutil.rmtree(staged, ignore_errors=True)
     neutral = {name: report.parameters_for("training", {})[name] for name in sweep.machine}
-    replace(sweep, folder=RunFolder(staged), machine=neutral).save()
-    for slug in sweep.points:
-        (staged / slug).mkdir()
-        for name in SEED_FILES:
-            shutil.copy(source / slug / name, staged / slug / name)
-    with _in_place(staged, target):
-        report.execute("sweep", fresh / "sweep.ipynb", report.parameters_for("sweep", {}))
-        (fresh / "sweep.ipynb").replace(root / "book" / "sweep.ipynb")
+    with _exchanged(PUBLISHED_SWEEP, ["sweep"]) as staged:
+        replace(sweep, folder=RunFolder(staged), machine=neutral).save()
+        for slug in sweep.points:
+            (staged / slug).mkdir()
+            for name in SEED_FILES:
+                shutil.copy(source / slug / name, staged / slug / name)
+
+
+@contextmanager
+def _exchanged(published: str, chapters: Sequence[str]) -> Iterator[Path]:
+    """A folder for the block to fill; afterwards it takes the place of `published`, and `chapters` are executed."""
+    root, fresh = project_root(), RunFolder(WORK)
+    with lock.held(fresh):
+        mend(root)
+        try:
+            staged, target = root / f"{published}{NEW}", root / published
+            staged.mkdir(parents=True)
+            yield staged
+            target.mkdir(exist_ok=True)  # an empty one is set aside too, so that `mend` knows what was there before
+            target.rename(root / f"{published}{OLD}")
+            staged.rename(target)
+            for chapter in chapters:
+                seconds = report.execute(chapter, fresh / f"{chapter}.ipynb", report.parameters_for(chapter, {}))
+                print(f"{chapter} took {seconds:.0f} s", flush=True)
+            _decide(root, fresh, chapters)
+        finally:
+            mend(root)
+        shutil.rmtree(fresh.path)
+
+
+def mend(root: Path) -> None:
+    """Bring a publication that did not reach its end to one: all of the new, or all of the old, nothing between.
+
+    For whoever holds the lock. `artifacts/chapters.new` is there from the moment on at which the new ones count; until
+    then what was published is beside its place, under the name that ends in ".old".
+    """
+    targets, chapters = [root / PUBLISHED, root / PUBLISHED_SWEEP], root / CHAPTERS_NEW
+    for started in (root / CHAPTERS_STAGED, *(target.with_name(target.name + NEW) for target in targets)):
+        shutil.rmtree(started, ignore_errors=True)
+    olds = {target: target.with_name(target.name + OLD) for target in targets}
+    if chapters.exists():
+        for path in sorted(chapters.iterdir()):
+            path.replace(root / "book" / path.name)
+        for old in olds.values():
+            shutil.rmtree(old, ignore_errors=True)
+        chapters.rmdir()
+        return
+    for target, old in olds.items():
+        if old.exists():
+            shutil.rmtree(target, ignore_errors=True)
+            old.rename(target)
+            with contextlib.suppress(OSError):
+                target.rmdir()  # nothing was published before
+
+
+def _decide(root: Path, fresh: RunFolder, chapters: Sequence[str]) -> None:
+    """Lay all executed chapters ready, by one rename: from here on what is new is what is published."""
+    ready = root / CHAPTERS_STAGED
+    ready.mkdir()
+    for chapter in chapters:
+        shutil.copy(fresh / f"{chapter}.ipynb", ready / f"{chapter}.ipynb")  # runs/ may be on another disk
+    ready.rename(root / CHAPTERS_NEW)

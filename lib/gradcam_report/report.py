@@ -18,8 +18,9 @@ from typing import Any
 import nbformat
 import yaml
 
+from . import plain, secret
 from .config import CHAPTERS, ReportError, field_names, parse_params, project_root
-from .run import RunFolder, write_atomic
+from .run import RunFolder, clear_temporaries, write_atomic
 
 
 class Refused(ReportError):
@@ -29,8 +30,8 @@ class Refused(ReportError):
 def read_parameters(path: Path) -> dict[str, Any]:
     """Parameters from a YAML file, one flat mapping; raises `ReportError` when it is not one."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        values = plain.yaml_file(path) or {}
+    except (OSError, ValueError) as error:
         raise ReportError(f"{path} cannot be read ({' '.join(str(error).split())[:160]}); give a YAML file.") from None
     if not isinstance(values, dict) or not all(isinstance(k, str) for k in values):
         raise ReportError(f"{path} is not a mapping of parameter names to values; see params/quick.yaml for one.")
@@ -46,6 +47,7 @@ def parameters_for(chapter: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def check_names(values: Mapping[str, Any]) -> None:
     """Raise `ReportError` for a name that no chapter knows."""
     known = {name for chapter in CHAPTERS for name in field_names(chapter)}
+    secret.refuse(values, known, "The report", secret.NOT_YET)
     for name in values:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -89,6 +91,7 @@ def execute(chapter: str, out: Path, parameters: Mapping[str, Any], book: Path |
     out.parent.mkdir(parents=True, exist_ok=True)
     prepared, done = out.with_suffix(".source.ipynb"), out.with_suffix(".failed.ipynb")
     nbformat.write(clean(nbformat.read(source, as_version=4)), prepared)
+    clear_temporaries(out.parent, [out.name])
     started = time.perf_counter()
     try:
         papermill.execute_notebook(
@@ -99,7 +102,7 @@ def execute(chapter: str, out: Path, parameters: Mapping[str, Any], book: Path |
             progress_bar=False,
             cwd=str(root),
             stderr_file=sys.stderr if sys.stderr.isatty() else None,  # the progress bars of long steps
-            extra_arguments=["--IPKernelApp.log_level=40"],  # errors only: a local kernel's warnings help nobody
+            extra_arguments=["--IPKernelApp.log_level=50"],  # a local kernel's own log helps nobody, least at Ctrl-C
         )
     except PapermillExecutionError as error:
         ours = error.ename in ("ReportError", "Diverged")  # their text is a sentence and needs no name

@@ -15,17 +15,29 @@ import io
 import json
 import os
 import platform
+import re
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .config import PUBLISHED, PUBLISHED_SWEEP, ReportError, project_root
+from .config import PUBLISHED, PUBLISHED_SWEEP, ReportError, field_names, parse_params, project_root, short
+from .plain import FORMS, Found, json_object
+from .plain import unreadable as unreadable
 
 Record = dict[str, Any]
+LARGEST = 1e12  # of the numbers in a table: far more than any loss, rate or time
+MOST_BYTES = 2**31  # of the arrays in a file, unpacked: those of CIFAR-10 take some megabytes
+STAGES = {"lr_find": "lr_finder", "run": "training"}  # the chapter that leaves each record
+# What is only ever written by the holder of the folder's lock.
+RESULTS = (
+    "checkpoint.safetensors", "model.safetensors", "predictions.npz", "features.npz", "history.csv", "metrics.json",
+    "run.json", "lr_find.csv", "lr_find.json", ".owner.json",
+)  # fmt: skip
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -44,13 +56,28 @@ def write_atomic(path: Path, content: bytes) -> None:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
-        raise ReportError(
-            f"{path} could not be written ({error.strerror or error}); free some space there or choose another run_dir."
-        ) from None
+        raise unwritable(path, error) from None
     finally:
         if temporary:
             with contextlib.suppress(FileNotFoundError, OSError):
                 os.unlink(temporary)
+
+
+def unwritable(path: Path, error: OSError) -> ReportError:
+    """The error for a file or folder that the system would not write."""
+    return ReportError(
+        f"{path} could not be written ({error.strerror or error}); free some space there or choose another run_dir."
+    )
+
+
+def clear_temporaries(folder: Path, names: Iterable[str]) -> None:
+    """Remove what `write_atomic` left of these files when it was killed; for whoever alone may write them."""
+    wanted = set(names)
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            made = re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}", path.name)  # as tempfile names them
+            if made and made[1] in wanted:
+                path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -59,14 +86,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file of a run folder; raises `ReportError` when it is no JSON object."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise unreadable(path, error) from None
-    if not isinstance(value, dict):
-        raise unreadable(path, "not a JSON object")
-    return value
+    """Read a JSON file; raises `ReportError` when it is no JSON object, or not what a file of its name holds."""
+    return json_object(path, FORMS.get(path.name))
 
 
 def write_table(path: Path, columns: Mapping[str, Sequence[float]]) -> None:
@@ -80,15 +101,26 @@ def write_table(path: Path, columns: Mapping[str, Sequence[float]]) -> None:
 
 
 def read_table(path: Path) -> dict[str, np.ndarray]:
-    """Read a CSV written by `write_table`: column name -> float64 (rows,)."""
+    """Read a CSV written by `write_table`: column name -> float64 (rows,); raises `ReportError` when it is damaged.
+
+    In a history every number is finite; so are the rates of a range test, which grow.
+    """
     try:
         header, *rows = csv.reader(io.StringIO(path.read_text(encoding="utf-8")))
         values = np.array([[float(v) for v in row] for row in rows], dtype=np.float64).reshape(len(rows), len(header))
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError, OverflowError, csv.Error) as error:
         raise unreadable(path, error) from None
     if not header:
         raise unreadable(path, "no column names")
-    return {name: values[:, i] for i, name in enumerate(header)}
+    table = Found(((name, values[:, i]) for i, name in enumerate(header)), path)
+    if path.name == "history.csv" and not (len(rows) and (np.abs(values) < LARGEST).all()):
+        raise unreadable(path, "a number is missing or not finite")
+    if path.name == "lr_find.csv":
+        rates = table["lr"]
+        growing = len(rates) > 0 and rates[0] > 0 and bool((np.diff(rates) >= 0).all()) and rates[-1] < LARGEST
+        if not growing or (np.abs(table["loss"]) >= LARGEST).any():
+            raise unreadable(path, "the rates do not grow, or a loss is too large")
+    return table
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
@@ -101,8 +133,11 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read a .npz without ever unpickling; raises `ReportError` when it is damaged."""
     try:
+        with zipfile.ZipFile(path) as packed:
+            if sum(member.file_size for member in packed.infolist()) > MOST_BYTES:
+                raise ValueError("larger than any file of a run")
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            return Found(((name, file[name]) for name in file.files), path)
     except Exception as error:  # zipfile, zlib and numpy each raise their own
         raise unreadable(path, error) from None
 
@@ -123,12 +158,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except Exception as error:  # SafetensorError, OSError
         raise unreadable(path, error) from None
-
-
-def unreadable(path: Path, why: object) -> ReportError:
-    """The error for a file of a run folder that is damaged; `why` in a few words."""
-    reason = " ".join(str(why).split())[:200]
-    return ReportError(f"{path} cannot be read ({reason}); delete it and run the chapter that makes it again.")
 
 
 class RunFolder:
@@ -152,6 +181,13 @@ class RunFolder:
         record = read_json(path)
         if not all(isinstance(record.get(k), dict) for k in ("parameters", "result", "provenance")):
             raise unreadable(path, "parameters, result or provenance is missing")
+        names = field_names(STAGES[stage])
+        try:
+            parse_params(STAGES[stage], {k: v for k, v in record["parameters"].items() if k in names})
+        except ReportError as error:
+            raise unreadable(path, error) from None
+        if record["parameters"].get("dataset") == "auto":
+            raise unreadable(path, "dataset is 'auto', which no result is of")
         return record
 
     def need(self, file: str, chapter: str) -> Path:
@@ -167,9 +203,12 @@ class RunFolder:
 
     def prepare(self) -> None:
         """Make the folder and prove that it can be written to, before any work is done for it."""
-        probe = self.path / ".writable"
-        write_atomic(probe, b"")
-        probe.unlink()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path) as probe:  # without a name, where the system can
+                probe.write(bytes(4096))
+        except OSError as error:
+            raise unwritable(self.path, error) from None
 
 
 def settle(run_dir: str, stage: str, parameters: Mapping[str, Any], force: bool) -> tuple[RunFolder, Record | None]:
@@ -197,7 +236,7 @@ def settle(run_dir: str, stage: str, parameters: Mapping[str, Any], force: bool)
 def difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """The first few parameters in which two recipes differ, in words."""
     names = [n for n in {**stored, **asked} if stored.get(n) != asked.get(n)]
-    shown = [f"{n} {stored.get(n)!r} there, {asked.get(n)!r} asked" for n in names[:4]]
+    shown = [f"{n} {short(stored.get(n))} there, {short(asked.get(n))} asked" for n in names[:4]]
     return "; ".join(shown) + ("; ..." if len(names) > 4 else "")
 
 

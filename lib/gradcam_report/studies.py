@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import plots, run
+from . import plain, plots
 from .config import ReportError, project_root
 
 
@@ -70,19 +70,20 @@ def load(name: str) -> Study | None:
     path = next((p for p in (folder / f"{name}-full.json", folder / f"{name}.json") if p.is_file()), None)
     if path is None:
         return None
-    found = run.read_json(path)
-    try:
-        rows, compute = found["points"], str(found["provenance"]["compute"])
-        protocol, recipe = dict(found["protocol"]), dict(found["recipe"])
-        accuracies: dict[str, list[float]] = {}
-        for row in rows:
-            value = row["val_accuracy"]
-            accuracies.setdefault(row["name"], []).append(0.1 if value is None else float(value))
-        changes = {row["name"]: dict(row["changes"]) for row in rows}
-    except (KeyError, TypeError, ValueError):
-        raise ReportError(f"{path} holds no study; delete it or run python benchmarks/study.py {name}.") from None
+    found = plain.json_object(path)
+    rows = found.get("points", [])
+    fault = plain.misfit(found, plain.STUDY)
+    if not fault and name == "max_lr" and not all("max_lr" in row["changes"] for row in rows):
+        fault = "a point names no max_lr"
+    if fault:
+        raise ReportError(f"{path} holds no study ({fault}); delete it or run python benchmarks/study.py {name}.")
+    accuracies: dict[str, list[float]] = {}
+    for row in rows:
+        value = row["val_accuracy"]
+        accuracies.setdefault(row["name"], []).append(0.1 if value is None else float(value))
+    changes = {row["name"]: dict(row["changes"]) for row in rows}
     points = [Point(key, changes[key], tuple(values)) for key, values in accuracies.items()]
-    return Study(points, protocol, recipe, compute) if points else None
+    return Study(points, found["protocol"], found["recipe"], found["provenance"]["compute"]) if points else None
 
 
 def by_peak(study: Study) -> tuple[np.ndarray, np.ndarray]:

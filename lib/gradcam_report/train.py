@@ -7,7 +7,6 @@ batches. The last epoch is judged on the weights as they are published, rounded 
 """
 
 import contextlib
-import json
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -18,14 +17,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import data, lock, model, outcome, run
+from . import checkpoint, data, lock, model, outcome, run
+from .checkpoint import CHECKPOINT
 from .compute import Compute, enough_memory, resolve
 from .config import PUBLISHED, AugmentConfig, OptimConfig, ReportError, ScheduleConfig
 from .evaluate import predict, score
 from .optim import Step, build_optimizer, set_lr
 from .team import ALONE, Team
 
-CHECKPOINT = "checkpoint.safetensors"
 CLEAN_TRAIN = 5_000  # at most: as many training images as test images are judged without augmentation
 History = dict[str, list[float]]
 
@@ -116,7 +115,8 @@ class Trainer:
         if not math.isfinite(loss):
             raise Diverged(
                 f"The loss became {loss} by step {step + 1} of epoch {self.epoch + 1} at a rate of {rate:.3g}; "
-                f"use a smaller max_lr than {self.recipe.schedule.max_lr:.3g}, the last good checkpoint is kept."
+                f"use a smaller max_lr than {self.recipe.schedule.max_lr:.3g}, as in -p max_lr "
+                f"{self.recipe.schedule.max_lr / 10:.3g} -p force True; until then the last good checkpoint is kept."
             )
 
     def evaluate(self, compute: Compute) -> dict[str, float]:
@@ -168,38 +168,30 @@ class Trainer:
 
     def save(self, folder: run.RunFolder, identity: Mapping[str, Any]) -> None:
         """Write weights, momentum, history and the run's identity as one file, so that they can never disagree."""
-        tensors = {f"net.{k}": v for k, v in self.net.state_dict().items()}
-        tensors |= {f"momentum.{k}": v for k, v in self._momentum().items()}
-        state = {"epoch": self.epoch, "history": self.history, "identity": identity}
-        run.write_tensors(folder / CHECKPOINT, tensors, {"state": json.dumps(state)})
+        checkpoint.save(folder, self.epoch, self.history, identity, self.net, self.optimizer)
 
     def resume(self, folder: run.RunFolder, identity: Mapping[str, Any], finished: bool = True) -> bool:
         """Continue from the folder's checkpoint if it is of this very run; True when there was one.
 
         Raises `ReportError` for the checkpoint of another recipe, so that hours of work are not overwritten; with
-        `finished=False` such a checkpoint, and that of a training that reached its end, are passed over.
+        `finished=False` such a checkpoint, and that of a training that left its results, are passed over.
         """
-        path = folder / CHECKPOINT
-        if not path.exists():
+        found = checkpoint.load(folder)
+        if found is None:
             return False
-        tensors, metadata = run.read_tensors(path)
-        state = json.loads(metadata.get("state", "{}"))
-        over = state.get("epoch") == self.recipe.schedule.epochs
-        if state.get("identity") != identity and finished and state.get("epoch", 0) > 0:
+        over = found.epoch == self.recipe.schedule.epochs and folder.record("run") is not None
+        if found.identity != identity and finished and found.epoch > 0:
             raise ReportError(
                 f"{folder.name} holds an interrupted run of another recipe "
-                f"({run.difference(state.get('identity', {}), identity)}); choose another run_dir, or give it up with "
+                f"({run.difference(found.identity, identity)}); choose another run_dir, or give it up with "
                 "-p force True."
             )
-        if state.get("identity") != identity or (over and not finished):
+        if found.identity != identity or (over and not finished):
             return False
-        self.net.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
-        for name, parameter in self.net.named_parameters():
-            if f"momentum.{name}" in tensors:
-                buffer = tensors[f"momentum.{name}"].to(parameter.device)
-                # SGD keeps momentum in the parameter's own memory layout
-                self.optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
-        self.history, self.epoch = state["history"], state["epoch"]
+        if found.epoch > self.recipe.schedule.epochs or not found.complete(validated=len(self.data.val) > 0):
+            raise run.unreadable(folder / CHECKPOINT, f"it is not of epoch {found.epoch} of this run")
+        checkpoint.restore(found, folder / CHECKPOINT, self.net, self.optimizer)
+        self.history, self.epoch = found.history, found.epoch
         return True
 
     def start(self, folder: run.RunFolder, identity: Mapping[str, Any], finished: bool) -> None:
@@ -218,8 +210,7 @@ class Trainer:
         self.team.give_out(self.net.state_dict() | {f"momentum.{k}": v for k, v in self._momentum().items()})
 
     def _momentum(self) -> dict[str, Tensor]:
-        state = self.optimizer.state
-        return {n: state[p]["momentum_buffer"] for n, p in self.net.named_parameters() if "momentum_buffer" in state[p]}
+        return checkpoint.momentum(self.net, self.optimizer)
 
 
 @torch.no_grad()
@@ -235,10 +226,17 @@ def load_model(folder: run.RunFolder, device: torch.device | str = "cpu") -> mod
     path = folder.need("model.safetensors", "training")
     tensors, metadata = run.read_tensors(path)
     try:
-        net = model.ResNet18(int(metadata.get("classes", 10)), int(metadata.get("width", 64)))
-        net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
-    except (RuntimeError, ValueError):
-        raise ReportError(f"{path} holds the weights of another network; choose another run_dir.") from None
+        classes, width = int(metadata.get("classes", 10)), int(metadata.get("width", 64))
+        if not (0 < classes <= 10_000 and 0 < width <= 10_000):
+            raise ValueError(f"{classes} classes, width {width}")
+        with torch.device("meta"):  # without memory: what the sizes say need not be in the file
+            fault = checkpoint.difference(tensors, model.ResNet18(classes, width).state_dict())
+    except (RuntimeError, ValueError, OverflowError) as error:
+        fault = str(error)
+    if fault:
+        raise ReportError(f"{path} holds the weights of another network ({fault[:120]}); choose another run_dir.")
+    net = model.ResNet18(classes, width)
+    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
     return Compute(torch.device(device), "fp32").place(net).eval()
 
 
@@ -294,7 +292,7 @@ def in_run(params: dict[str, Any], width: int = 64, team: Team = ALONE) -> tuple
             trainer = Trainer(dataset, recipe, compute, width, team)
             team.agreed(lambda: trainer.start(folder, asked, finished=not force))
             trainer.join()
-            with enough_memory(recipe.optim.batch_size):
+            with enough_memory(recipe.optim.batch_size), checkpoint.told_what_is_kept(folder):
                 trainer.fit(folder, asked)
             record = team.agreed(lambda: outcome.write(trainer, folder, asked, source, commit))
     return folder, record
