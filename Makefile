@@ -20,8 +20,10 @@ publish: $(VENV)/.report  ## (SEEDS=1 on a CPU) the reference run (params/full.y
 	$(BIN)/gradcam-report run --params params/full.yaml --run-dir runs/full --no-site -p 'seeds=$(SEEDS)'
 	$(BIN)/gradcam-report publish runs/full
 
-bench: $(VENV)/.report  ## measure training and evaluation against the usual loop into benchmarks/results.json: minutes
+bench: $(VENV)/.test  ## measure speed against the usual ways, costs and scaling into benchmarks/results.json: half an hour, best alone on the machine
 	$(BIN)/python benchmarks/speed.py $(ARGS)
+	$(BIN)/python benchmarks/costs.py
+	$(BIN)/python benchmarks/scaling.py
 
 test: lint check book  ## everything that CI runs (CIFAR10_ROOT=folder adds the tests on real data)
 

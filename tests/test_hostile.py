@@ -35,6 +35,7 @@ from gradcam_report import (
     picture,
     report,
     run,
+    scaling,
     seed_runs,
     studies,
     train,
@@ -181,6 +182,12 @@ def read_speed() -> None:
     speed, made = benchmark.stored(BenchmarkConfig())
     benchmark.side_by_side(speed)
     benchmark.power(BenchmarkConfig(), made["compute"])
+    if found := benchmark.costs(BenchmarkConfig()):
+        benchmark.costs_in_words(found)
+        benchmark.chapter_rows(found["chapters"])
+        benchmark.growing(found["growth"])
+    shared = scaling.measured(benchmark.path(BenchmarkConfig()))["shared"]
+    [scaling.predicted(parts, int(size)) for size, parts in shared.items()]
     settings_ = speed["settings"]
     assert f"{settings_['batch'] * settings_['steps']} {settings_['test_images']:,} {made['finished'][:10]}"
     assert f"{speed['ratio_train']['median']:.1f} {100 * speed['share_of_peak']} {speed['peak_flops'] / 1e12:.1f}"

@@ -1,6 +1,7 @@
 """What benchmarks/speed.py measured, as the benchmarks chapter shows it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,17 @@ TASKS = {
 }
 
 
+def path(config: BenchmarkConfig) -> Path:
+    """The results file; raises `ReportError` when it is missing."""
+    found = project_root() / config.results
+    if not found.is_file():
+        raise ReportError(f"{config.results} is missing; run python benchmarks/speed.py --out {config.results} first.")
+    return found
+
+
 def stored(config: BenchmarkConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     """(measurements, provenance) of a results file; raises `ReportError` when it is missing or something else."""
-    path = project_root() / config.results
-    if not path.is_file():
-        raise ReportError(f"{config.results} is missing; run python benchmarks/speed.py --out {config.results} first.")
-    found = plain.json_object(path)
+    found = plain.json_object(path(config))
     if fault := plain.misfit(found, plain.SPEED):
         raise ReportError(
             f"{config.results} holds no measurements of speed ({fault}); name a file of benchmarks/speed.py."
@@ -57,3 +63,50 @@ def time_to(history: Mapping[str, np.ndarray], accuracy: float) -> str:
         return "never"
     epoch = int(reached[0])
     return f"after {duration(float(np.sum(history['seconds'][: epoch + 1])))} (epoch {epoch + 1})"
+
+
+def costs(config: BenchmarkConfig) -> dict[str, Any] | None:
+    """What benchmarks/costs.py measured, None where it has not been run; raises `ReportError` for something else."""
+    found = plain.json_object(path(config))
+    if "costs" not in found:
+        return None
+    if fault := plain.misfit(found, plain.COSTS):
+        raise ReportError(f"{config.results} holds no costs ({fault}); run python benchmarks/costs.py again.")
+    return {"growth": found["growth"], **found["costs"]}
+
+
+def chapter_rows(chapters: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
+    """Rows of a table: chapter, seconds of its last execution, and of these papermill's share outside its cells."""
+    rows = [[name, duration(row["seconds"]), f"{row['papermill']:.1f} s"] for name, row in chapters.items()]
+    whole, around = (sum(row[part] for row in chapters.values()) for part in ("seconds", "papermill"))
+    return [*rows, ["**all**", f"**{duration(whole)}**", f"**{around:.1f} s**"]]
+
+
+def growing(growth: Mapping[str, list[Mapping[str, float]]]) -> dict[str, dict[float, tuple[float, float]]]:
+    """What is varied -> its value -> (seconds, GiB), for `plots.growth`; raises `ReportError` where nothing varies."""
+    found: dict[str, dict[float, tuple[float, float]]] = {}
+    for name, points in growth.items():
+        sizes = sorted(set(points[0]) - {"seconds", "gib"})
+        varied = [key for key in sizes if len({point.get(key) for point in points}) == len(points)]
+        if not varied or any(varied[0] not in point for point in points):
+            raise ReportError(
+                f"The growth with {name} is of points that do not differ; run python benchmarks/costs.py."
+            )
+        found[name] = {point[varied[0]]: (point["seconds"], point["gib"]) for point in points}
+    return found
+
+
+def costs_in_words(found: Mapping[str, Any] | None) -> dict[str, str]:
+    """What `costs` returns, for prose; everything is said to be missing where it is None."""
+    names = ("costs_compute", "augmented_rate", "ratio_augmentation", "ratio_range_test", "help_seconds")
+    if found is None:
+        return dict.fromkeys((*names, "python_seconds", "site_seconds"), "(not measured: python benchmarks/costs.py)")
+    return {
+        "costs_compute": found["provenance"]["compute"],
+        "augmented_rate": f"{found['augmentation']['ours']['median']:,.0f}",
+        "ratio_augmentation": f"{found['ratio_augmentation']['median']:.1f}",
+        "ratio_range_test": f"{found['ratio_range_test']['median']:.2f}",
+        "help_seconds": f"{found['help_seconds']['median']:.2f}",
+        "python_seconds": f"{found['python_seconds']['median']:.2f}",
+        "site_seconds": duration(found["site_seconds"]) if found["site_seconds"] else "a time that was not measured",
+    }

@@ -231,6 +231,28 @@ class SweepConfig(Checked):
             raise ReportError("sweep_dir is empty; name a folder, as in -p sweep_dir runs/sweep-training.")
 
 
+@dataclass(frozen=True)
+class ScalingConfig(Checked):
+    """The GPUs that a prediction is made for; defaults are an H200 node's published figures and stated guesses.
+
+    `peak_tflops` of dense bf16 and `link_gbytes` (GB/s each way between the GPUs of a node) are NVIDIA's for the H200;
+    `network_gbytes` is a 400 Gbit/s adapter for each GPU. Guessed: `share_of_peak` that training reaches, latencies of
+    one message, the least time of a step's launches, and the seconds that a training takes to start.
+    """
+
+    gpus_per_node: int = option(8, low=1, high=64)
+    nodes: int = option(64, low=1, high=10_000)
+    peak_tflops: float = option(989.0, above=0.0, high=1e6)
+    share_of_peak: float = option(0.35, above=0.0, high=1.0)
+    floor_milliseconds: float = option(1.0, low=0.0, high=1e4)
+    link_gbytes: float = option(450.0, above=0.0, high=1e5)
+    link_microseconds: float = option(5.0, low=0.0, high=1e6)
+    network_gbytes: float = option(50.0, above=0.0, high=1e5)
+    network_microseconds: float = option(15.0, low=0.0, high=1e6)
+    start_seconds: float = option(60.0, low=0.0, high=1e5)
+    trainings: int = option(512, low=1, high=1_000_000)
+
+
 CONCERNS: dict[str, type] = {
     "run": RunConfig,
     "device": DeviceConfig,
@@ -249,6 +271,7 @@ CONCERNS: dict[str, type] = {
     "faithfulness": FaithfulnessConfig,
     "benchmark": BenchmarkConfig,
     "sweep": SweepConfig,
+    "scaling": ScalingConfig,
 }
 _FITTING = ("run", "data", "augment", "optim")
 CHAPTERS: dict[str, tuple[str, ...]] = {
@@ -262,6 +285,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "explorer": ("run", "images", "human", "explorer", "device"),
     "faithfulness": ("run", "images", "faithfulness", "device"),
     "benchmarks": ("run", "benchmark"),
+    "scaling": ("run", "benchmark", "scaling"),
 }
 
 

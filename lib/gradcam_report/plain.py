@@ -83,6 +83,68 @@ SPEED = {
         "provenance": _MADE,
     },
 }
+COSTS = {
+    "type": "object",
+    "required": ["costs", "growth"],
+    "properties": {
+        "costs": {
+            "type": "object",
+            "required": [
+                "augmentation", "ratio_augmentation", "ratio_range_test", "help_seconds", "python_seconds",
+                "site_seconds", "chapters", "provenance",
+            ],
+            "properties": {
+                "augmentation": {"type": "object", "required": ["ours"], "properties": {"ours": _SPREAD}},
+                **dict.fromkeys(("ratio_augmentation", "ratio_range_test", "help_seconds", "python_seconds"), _SPREAD),
+                "site_seconds": {"anyOf": [_POSITIVE, {"type": "null"}]},
+                "chapters": {
+                    "type": "object",
+                    "propertyNames": _TEXT,
+                    "additionalProperties": {
+                        "type": "object",
+                        "required": ["seconds", "papermill"],
+                        "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1e9},
+                    },
+                },
+                "provenance": {**_MADE, "required": ["compute"]},
+            },
+        },
+        "growth": {
+            "type": "object",
+            "propertyNames": _TEXT,
+            "minProperties": 1,
+            "additionalProperties": {
+                "type": "array",
+                "minItems": 2,
+                "items": {"type": "object", "required": ["seconds", "gib"], "additionalProperties": _POSITIVE},
+            },
+        },
+    },
+}  # fmt: skip
+_SIZES = {"type": "object", "required": ["1"], "propertyNames": {"pattern": r"\A[1-9][0-9]{0,5}\Z"}}
+SCALING = {
+    "type": "object",
+    "required": ["scaling"],
+    "properties": {
+        "scaling": {
+            "type": "object",
+            "required": ["shared", "side_by_side", "settings", "provenance"],
+            "properties": {
+                "shared": {
+                    **_SIZES,
+                    "additionalProperties": {
+                        "type": "object",
+                        "required": ["step", "part", "gradients", "few"],
+                        "properties": dict.fromkeys(("step", "part", "gradients", "few"), _SPREAD),
+                    },
+                },
+                "side_by_side": {**_SIZES, "additionalProperties": _POSITIVE},
+                "settings": {"type": "object", "required": ["cores", "batch", "points"]},
+                "provenance": {**_MADE, "required": ["compute", "finished"]},
+            },
+        }
+    },
+}
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 10**9}
 STUDY = {
     "type": "object",

@@ -13,7 +13,7 @@ from gradcam_report.plots.glance import at_a_glance
 from gradcam_report.plots.heatmaps import cam_grid, margin_maps, overlay
 from gradcam_report.plots.images import augmentations, class_samples, error_gallery, error_title, image_grid
 from gradcam_report.plots.scores import class_bars, class_counts, confidence_histogram, confusion
-from gradcam_report.plots.speed import accuracy_over_time, rates
+from gradcam_report.plots.speed import accuracy_over_time, growth, parts_of_step, rates, speedups
 from gradcam_report.plots.style import SCREEN_DPI, STYLE, ReportFigure, percent, signed, use_style
 from gradcam_report.plots.sweep import sweep_curves, sweep_results
 from gradcam_report.plots.training import SERIES, curves, lr_curve, peak_study, schedule
@@ -39,12 +39,14 @@ __all__ = [
     "error_gallery",
     "error_title",
     "forgetting",
+    "growth",
     "hiding",
     "image_grid",
     "lr_curve",
     "margin_maps",
     "neighbours",
     "overlay",
+    "parts_of_step",
     "peak_study",
     "percent",
     "plane",
@@ -54,6 +56,7 @@ __all__ = [
     "schedule",
     "selective",
     "signed",
+    "speedups",
     "sweep_curves",
     "sweep_results",
     "use_style",

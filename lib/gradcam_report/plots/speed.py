@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from gradcam_report.plots.style import (
     BLUE,
+    GREEN,
     GREY,
     PALE,
     VERMILLION,
@@ -60,4 +61,72 @@ def accuracy_over_time(seconds: ArrayLike, accuracy: ArrayLike, marks: Mapping[s
         text = f"{words} {100 * level:.2f} %"
         ax.annotate(text, (0, 100 * level), xytext=(4, 3), textcoords="offset points", fontsize=8.5)
     ax.set(xlabel="minutes of training", ylabel="test images classified correctly (%)")
+    return figure
+
+
+@styled
+def speedups(measured: Mapping[str, Mapping[int, float]], predicted: Mapping[str, Mapping[int, float]]) -> ReportFigure:
+    """Draw how many times as fast a number of processes is as one, beside the ideal of as many times as processes.
+
+    Args:
+        measured: way of working -> processes -> how many times as fast; drawn as points on a line.
+        predicted: the same, drawn as a line alone; the axes are logarithmic where there are more than 16 processes.
+    """
+    figure = new_figure(3.4)
+    ax = figure.subplots()
+    sizes = sorted({size for ways in (measured, predicted) for by_size in ways.values() for size in by_size})
+    ax.plot(sizes, sizes, color=GREY, linewidth=1, linestyle=(0, (4, 2)), label="ideal")
+    for ways, style in ((measured, {"marker": "o", "markersize": 5.0}), (predicted, {"linestyle": "-"})):
+        for colour, (way, by_size) in zip((BLUE, VERMILLION, GREEN), ways.items(), strict=False):
+            ax.plot(list(by_size), list(by_size.values()), color=colour, label=way, **style)
+    if sizes[-1] > 16:
+        ax.set_xscale("log", base=2)
+        ax.set_yscale("log", base=2)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.set_xticks(sizes[:: max(1, len(sizes) // 10)])
+    ax.set(xlabel="processes", ylabel="times as fast as one")
+    ax.legend()
+    return figure
+
+
+@styled
+def parts_of_step(parts: Mapping[int, Mapping[str, float]]) -> ReportFigure:
+    """Draw what a step's time goes into, a bar for each number of GPUs.
+
+    Args:
+        parts: GPUs -> part -> milliseconds; the parts in the order in which they are stacked.
+    """
+    figure = new_figure(3.2)
+    ax = figure.subplots()
+    names, left = [f"{size:,}" for size in parts], np.zeros(len(parts))
+    for part, colour in zip(next(iter(parts.values())), (BLUE, VERMILLION, GREEN, GREY), strict=False):
+        values = np.array([by_part[part] for by_part in parts.values()])
+        ax.bar(names, values, bottom=left, color=colour, width=0.7, label=part)
+        left += values
+    ax.set(xlabel="GPUs that share a step", ylabel="milliseconds of a step")
+    ax.grid(visible=False, axis="x")
+    ax.legend()
+    return figure
+
+
+@styled
+def growth(measured: Mapping[str, Mapping[float, tuple[float, float]]]) -> ReportFigure:
+    """Draw how time and memory grow: a column of two panels for each thing varied.
+
+    Args:
+        measured: what is varied -> its value -> (seconds, GiB).
+    """
+    figure = new_figure(4.2)
+    panels = figure.subplots(2, len(measured), squeeze=False)
+    for column, (name, points) in enumerate(measured.items()):
+        for row, (unit, colour) in enumerate((("seconds", BLUE), ("GiB at most", VERMILLION))):
+            ax = panels[row, column]
+            values = [found[row] for found in points.values()]
+            ax.plot(list(points), values, color=colour, marker="o", markersize=4)
+            ax.set(xlim=(0, 1.08 * max(points)), ylim=(0, 1.15 * max(values)))
+            if column == 0:
+                ax.set_ylabel(unit)
+        panels[0, column].set_title(name.split(", ")[0], fontsize=9)
+        panels[1, column].set_xlabel(name.split(", ")[-1])
     return figure

@@ -1,0 +1,231 @@
+"""What the rest costs besides training, evaluating and explaining, and how time and memory grow, in one run.
+
+    python benchmarks/costs.py                # adds "costs" and "growth" to benchmarks/results.json
+
+Costs: augmenting against torchvision's transforms, a step of the range test against a training step, the command's
+`--help` against starting Python, building the site, and what papermill adds to each executed chapter. Growth: one
+process for each point, so that its peak of memory is its own. No data set is needed: the images are drawn ones.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import torch
+from speed import spread, timed
+from torch import Tensor
+from torchvision import transforms
+
+from gradcam_report import cam, data, lr_find, model, optim, run
+from gradcam_report.compute import resolve
+from gradcam_report.config import (
+    CHAPTERS,
+    LAYERS,
+    AugmentConfig,
+    DataConfig,
+    OptimConfig,
+    RangeTestConfig,
+    ReportError,
+    project_root,
+)
+
+HERE = Path(__file__).parent
+# What is varied, its values, and what stays: images in a batch when training; images and classes when explaining.
+GROWTH: dict[str, list[dict[str, int]]] = {
+    "training, images in a batch": [{"batch": size} for size in (32, 128, 512)],
+    "explaining, images": [{"images": count, "classes": 2} for count in (16, 64, 256)],
+    "explaining, classes of 64 images": [{"images": 64, "classes": count} for count in (1, 2, 5, 10)],
+}
+
+
+def seconds(words: list[str]) -> float:
+    """How long a command takes; raises `ReportError` with its last line when it fails."""
+    started = time.perf_counter()
+    done = subprocess.run(words, cwd=project_root(), capture_output=True, text=True)
+    if done.returncode:
+        raise ReportError(f"{' '.join(words)} failed: {(done.stderr.strip() or 'silently').splitlines()[-1]}")
+    return time.perf_counter() - started
+
+
+def dataset(images: int) -> data.Dataset:
+    """Drawn images."""
+    return data.load(DataConfig(dataset="shapes", train_size=images, test_size=16))
+
+
+def augmenting(images: int, device: torch.device) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """(this report's way, torchvision's way) to make normalised and augmented tensors of that many images."""
+    drawn, config = dataset(images).to(device), AugmentConfig()
+    torchvisions = transforms.Compose([
+        transforms.ToPILImage(), transforms.RandomCrop(32, padding=4, padding_mode="reflect"),
+        transforms.RandomHorizontalFlip(), transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.2,) * 3),
+        transforms.RandomErasing(1.0, (1 / 16, 1 / 16), (1.0, 1.0)),
+    ])  # fmt: skip
+
+    def ours() -> None:
+        for _ in data.batches(drawn.train, 500, config, drawn.normalizer, 0, 0):
+            pass
+
+    return ours, lambda: torch.stack([torchvisions(image) for image in drawn.train.images.cpu()]).to(device)
+
+
+def steps(batch: int, count: int, device: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """(`count` steps of a range test, as many of training); the range test wants at least 10."""
+    compute, config = resolve(device, "auto"), OptimConfig(batch_size=batch)
+    drawn = dataset(batch * count).to(compute.device)
+    net = compute.place(model.build(0))
+    optimizer = optim.build_optimizer(net, config, lr=1e-3)
+    step = optim.Step(net, optimizer, config, compute)
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        return data.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, 0)
+
+    def test() -> None:
+        config = RangeTestConfig(iterations=count, end_lr=2e-3, stop_factor=1e6)  # so low that it never stops early
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):  # its progress bar
+            lr_find.range_test(net, optimizer, lambda x, y: step(x, y)[0], batches(), config)
+
+    def train() -> None:
+        net.train()
+        for images, labels in batches():
+            step(images, labels)
+
+    return test, train
+
+
+def in_turns(ways: dict[str, Callable[[], Any]], device: torch.device, repeats: int) -> dict[str, list[float]]:
+    """Seconds of each way, `repeats` times in turns, after one time each that is not counted."""
+    for work in ways.values():
+        work()
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, work in ways.items():
+            found[name].append(timed(device, work))
+    return found
+
+
+def papermills_part() -> dict[str, dict[str, float]]:
+    """chapter -> seconds of its last execution in all, and of those what was spent outside its cells."""
+    found = {}
+    for chapter in CHAPTERS:
+        notebook = nbformat.read(project_root() / "book" / f"{chapter}.ipynb", as_version=4)
+        whole = notebook.metadata.get("papermill", {}).get("duration") or 0.0
+        cells = sum(cell.metadata.get("papermill", {}).get("duration") or 0.0 for cell in notebook.cells)
+        found[chapter] = {"seconds": whole, "papermill": max(0.0, whole - cells)}
+    return found
+
+
+def costs(asked: argparse.Namespace) -> dict[str, Any]:
+    """Everything but the growth."""
+    compute = resolve(asked.device, "auto")
+    device = compute.device
+    ours, torchvisions = augmenting(asked.images, device)
+    augmented = in_turns({"ours": ours, "torchvision": torchvisions}, device, asked.repeats)
+    testing, training = steps(asked.batch, asked.steps, asked.device)
+    stepped = in_turns({"range_test": testing, "training": training}, device, asked.repeats)
+    helped = in_turns(
+        {
+            "help": lambda: seconds([sys.executable, "-m", "gradcam_report", "--help"]),
+            "python": lambda: seconds([sys.executable, "-c", "pass"]),
+        },
+        device,
+        asked.repeats,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        program = str(Path(sys.executable).parent / "jupyter-book")  # it cannot be run by `python -m`
+        build = [program, "build", "--all", "-q", "--path-output", folder, "book/"]
+        site = seconds(build) if asked.build else None
+    return {
+        "augmentation": {name: spread([asked.images / s for s in values]) for name, values in augmented.items()},
+        "ratio_augmentation": ratio(augmented["torchvision"], augmented["ours"]),
+        "range_test_step": spread([s / asked.steps for s in stepped["range_test"]]),
+        "ratio_range_test": ratio(stepped["range_test"], stepped["training"]),
+        "help_seconds": spread(helped["help"]),
+        "python_seconds": spread(helped["python"]),
+        "site_seconds": site,
+        "chapters": papermills_part(),
+        "settings": {k: v for k, v in vars(asked).items() if k not in ("out", "point")},
+    }
+
+
+def ratio(slow: list[float], fast: list[float]) -> dict[str, Any]:
+    """The spread of the ratios of neighbouring measurements."""
+    return spread([a / b for a, b in zip(slow, fast, strict=True)])
+
+
+def point(sizes: dict[str, int], device: str) -> dict[str, Any]:
+    """Median seconds of three, and the peak of this process in GiB, Python and PyTorch included."""
+    torch.manual_seed(0)
+    compute = resolve(device, "auto" if "batch" in sizes else "fp32")
+    if "batch" in sizes:
+        work = steps(sizes["batch"], 1, device)[1]
+    else:
+        net = compute.place(model.build(0)).eval()
+        images = torch.randn(sizes["images"], 3, 32, 32, device=compute.device)
+        classes = {str(k): torch.arange(sizes["images"]) % 10 for k in range(sizes["classes"])}
+
+        def work() -> None:
+            cam.explain(net, images, classes, LAYERS)
+
+    took = [timed(compute.device, work) for _ in range(4)][1:]
+    return sizes | {"seconds": statistics.median(took), "gib": resident()}
+
+
+def resident() -> float:
+    """The peak of this process's resident memory so far, in GiB."""
+    with contextlib.suppress(OSError):  # Linux counts the parent's peak in what getrusage tells of a child
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(status.split("VmHWM:")[1].split()[0]) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
+
+
+def growth(device: str) -> dict[str, list[dict[str, Any]]]:
+    """Every point of `GROWTH`, each measured in a process of its own."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, points in GROWTH.items():
+        for sizes in points:
+            words = [sys.executable, __file__, "--device", device, "--point", json.dumps(sizes)]
+            done = subprocess.run(words, capture_output=True, text=True, check=True)
+            found.setdefault(name, []).append(json.loads(done.stdout.splitlines()[-1]))
+            print(name, found[name][-1], flush=True)
+    return found
+
+
+def main() -> None:
+    """Measure, and add what was found to the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--images", type=int, default=4000, help="to augment in each round")
+    parser.add_argument("--batch", type=int, default=128, help="of the range test and of training")
+    parser.add_argument("--steps", type=int, default=10, help="of the range test in each round; at least 10")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--no-build", dest="build", action="store_false", help="do not build the site")
+    parser.add_argument("--point", help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, default=HERE / "results.json")
+    asked = parser.parse_args()
+    if asked.point:
+        print(json.dumps(point(json.loads(asked.point), asked.device)))
+        return
+    started, commit = time.perf_counter(), run.commit()
+    found = {"costs": costs(asked), "growth": growth(asked.device)}
+    made = run.provenance(resolve(asked.device, "auto").describe(), "drawn", time.perf_counter() - started, commit)
+    found["costs"]["provenance"] = made
+    run.write_json(asked.out, (run.read_json(asked.out) if asked.out.exists() else {}) | found)
+    print(f"see {asked.out}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ReportError as error:
+        raise SystemExit(f"costs: {error}") from None
