@@ -20,12 +20,12 @@ publish: $(VENV)/.report  ## (SEEDS=1 on a CPU) the reference run (params/full.y
 	$(BIN)/gradcam-report run --params params/full.yaml --run-dir runs/full --no-site -p 'seeds=$(SEEDS)'
 	$(BIN)/gradcam-report publish runs/full
 
-bench: $(VENV)/.test  ## measure speed against the usual ways, costs and scaling into benchmarks/results.json: half an hour, best alone on the machine
+bench: $(VENV)/.test  ## measure speed against the usual ways, costs and scaling into benchmarks/results.json: a quarter of an hour, best alone on the machine
 	$(BIN)/python benchmarks/speed.py $(ARGS)
 	$(BIN)/python benchmarks/costs.py
 	$(BIN)/python benchmarks/scaling.py
 
-test: lint check book  ## everything that CI runs (CIFAR10_ROOT=folder adds the tests on real data)
+test: lint check book  ## all tests of CI (which also runs make audit) (CIFAR10_ROOT=folder adds the tests on real data)
 
 lint: $(VENV)/.test  ## style, formatting and types
 	$(BIN)/ruff check .

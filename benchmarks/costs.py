@@ -49,12 +49,22 @@ GROWTH: dict[str, list[dict[str, int]]] = {
 }
 
 
-def seconds(words: list[str]) -> float:
-    """How long a command takes; raises `ReportError` with its last line when it fails."""
-    started = time.perf_counter()
-    done = subprocess.run(words, cwd=project_root(), capture_output=True, text=True)
+def output(words: list[str], environment: dict[str, str] | None = None) -> str:
+    """What a command writes; raises `ReportError` with the last line of its complaints when it fails."""
+    try:
+        done = subprocess.run(words, cwd=project_root(), env=environment, capture_output=True, text=True)
+    except OSError as error:
+        raise ReportError(f"{words[0]} cannot be started ({error.strerror}); install the report with make.") from None
     if done.returncode:
-        raise ReportError(f"{' '.join(words)} failed: {(done.stderr.strip() or 'silently').splitlines()[-1]}")
+        told = [line for line in done.stderr.splitlines() if "Error" in line or line.startswith("gradcam-report")]
+        raise ReportError(f"{' '.join(words)} failed: {(told or done.stderr.splitlines() or ['silently'])[-1]}")
+    return done.stdout
+
+
+def seconds(words: list[str]) -> float:
+    """How long a command takes; raises as `output` does."""
+    started = time.perf_counter()
+    output(words)
     return time.perf_counter() - started
 
 
@@ -119,7 +129,8 @@ def papermills_part() -> dict[str, dict[str, float]]:
     found = {}
     for chapter in CHAPTERS:
         notebook = nbformat.read(project_root() / "book" / f"{chapter}.ipynb", as_version=4)
-        whole = notebook.metadata.get("papermill", {}).get("duration") or 0.0
+        if not (whole := notebook.metadata.get("papermill", {}).get("duration")):
+            continue  # not executed yet
         cells = sum(cell.metadata.get("papermill", {}).get("duration") or 0.0 for cell in notebook.cells)
         found[chapter] = {"seconds": whole, "papermill": max(0.0, whole - cells)}
     return found
@@ -195,8 +206,7 @@ def growth(device: str) -> dict[str, list[dict[str, Any]]]:
     for name, points in GROWTH.items():
         for sizes in points:
             words = [sys.executable, __file__, "--device", device, "--point", json.dumps(sizes)]
-            done = subprocess.run(words, capture_output=True, text=True, check=True)
-            found.setdefault(name, []).append(json.loads(done.stdout.splitlines()[-1]))
+            found.setdefault(name, []).append(json.loads(output(words).splitlines()[-1]))
             print(name, found[name][-1], flush=True)
     return found
 

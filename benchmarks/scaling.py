@@ -13,13 +13,13 @@ import functools
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from costs import output, seconds
 from speed import spread, timed
 from torch import nn
 
@@ -33,7 +33,10 @@ SWEEP = "runs/scaling"
 
 
 def measure_step(batch: int, repeats: int, device: str, team: Team) -> list[float]:
-    """Seconds of training steps on a batch shared by the team, without the first one."""
+    """Seconds of training steps on a batch shared by the team, without the first one.
+
+    `ALONE`, a process takes no notice of others, even if they compute at the same time.
+    """
     compute, config = resolve(device, "auto"), OptimConfig(batch_size=batch)
     drawn = data.load(DataConfig(dataset="shapes", train_size=batch, test_size=16)).to(compute.device)
     net = compute.place(model.build(0))
@@ -71,10 +74,13 @@ def measure_muon(repeats: int, device: str) -> list[float]:
 def worker(asked: argparse.Namespace) -> None:
     """What each process of torchrun does; the first one prints the measurements."""
     with assembled(asked.device) as team:
-        steps = measure_step(asked.batch, asked.repeats, asked.device, team)
-        collectives = measure_collectives(asked.repeats, asked.device, team)
+        found = {"step": measure_step(asked.batch, asked.repeats, asked.device, team)}
+        found |= measure_collectives(asked.repeats, asked.device, team)
+        # All of them at the same time, as in a shared step: cores and memory are shared too.
+        found["part"] = measure_step(asked.batch // team.size, asked.repeats, asked.device, ALONE)
+        found["muon"] = measure_muon(asked.repeats, asked.device)
         if team.leads:
-            print(json.dumps({"step": steps, **collectives}))
+            print(json.dumps(found))
 
 
 def shared(size: int, asked: argparse.Namespace) -> dict[str, Any]:
@@ -82,14 +88,7 @@ def shared(size: int, asked: argparse.Namespace) -> dict[str, Any]:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
     own = ["--worker", "--batch", str(asked.batch), "--repeats", str(asked.repeats), "--device", asked.device]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    words = [sys.executable, *launcher, __file__, *own]
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout.splitlines()[-1])
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    found["part"] = measure_step(asked.batch // size, asked.repeats, asked.device, ALONE)
-    found["muon"] = measure_muon(asked.repeats, asked.device)
-    torch.set_num_threads(threads)
+    found = json.loads(output([sys.executable, *launcher, __file__, *own], environment).splitlines()[-1])
     return {name: spread(values) for name, values in found.items()}
 
 
@@ -99,10 +98,9 @@ def side_by_side(workers: int, asked: argparse.Namespace) -> float:
     shutil.rmtree(folder, ignore_errors=True)
     sizes = f"dataset=shapes train_size={asked.images} test_size=100 batch_size=50 epochs=1 optimizer=sgd max_lr=0.05"
     pairs = [word for pair in (*sizes.split(), f"seed=0..{asked.points - 1}") for word in ("-p", pair)]
+    pairs += ["--workers", str(workers), "--cpus", "1"]  # one thread each, however few there are
     words = [sys.executable, "-m", "gradcam_report", "sweep", "training", *pairs, "--out", SWEEP]
-    started = time.perf_counter()
-    subprocess.run([*words, "--workers", str(workers)], cwd=project_root(), capture_output=True, check=True)
-    return time.perf_counter() - started
+    return seconds(words)
 
 
 def main() -> None:
@@ -122,6 +120,8 @@ def main() -> None:
         return
     started, commit = time.perf_counter(), run.commit()
     found: dict[str, Any] = {"shared": {}, "side_by_side": {}}
+    if resolve(asked.device, "auto").device.type == "cuda":
+        asked.sizes = [size for size in asked.sizes if size <= torch.cuda.device_count()]
     for size in asked.sizes:
         found["shared"][str(size)] = shared(size, asked)
         found["side_by_side"][str(size)] = side_by_side(size, asked)

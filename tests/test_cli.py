@@ -64,7 +64,7 @@ def test_no_text_makes_it_crash(text: str) -> None:
 
 @pytest.mark.parametrize("pair", ["epochs", "=5", ""])
 def test_what_is_no_assignment_is_quoted(pair: str) -> None:
-    with pytest.raises(ReportError, match="write NAME=VALUE") as caught:
+    with pytest.raises(ReportError, match="write -p NAME=VALUE") as caught:
         cli.assignments([pair])
     assert repr(pair) in str(caught.value)
 

@@ -1,6 +1,7 @@
 """What this report is faster at stays faster: ratios measured in turns on the machine at hand, never seconds.
 
-Bounds are about half of what benchmarks/results.json tells, so that a busy machine does not fail them.
+Bounds are about half of what benchmarks/costs.py and speed.py found on two CPU cores, so that a busy machine does not
+fail them.
 """
 
 import costs
@@ -8,31 +9,21 @@ import pytest
 import speed
 import torch
 
-from gradcam_report import run
-from gradcam_report.config import project_root
-
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_threads")]
 CPU = torch.device("cpu")
-
-
-def published(name: str) -> float:
-    """A median ratio of the published benchmark."""
-    results = run.read_json(project_root() / "benchmarks" / "results.json")
-    part = results["costs"] if name in results.get("costs", {}) else results["speed"]
-    return part[name]["median"]
 
 
 def test_explaining_is_several_times_as_fast_as_pytorch_grad_cam() -> None:
     images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     ours, theirs = speed.explaining(images, CPU)
     found = costs.in_turns({"ours": ours, "theirs": theirs}, CPU, repeats=3)
-    assert costs.ratio(found["theirs"], found["ours"])["median"] > 0.5 * published("ratio_explain")
+    assert costs.ratio(found["theirs"], found["ours"])["median"] > 4
 
 
 def test_augmenting_is_several_times_as_fast_as_torchvisions_transforms() -> None:
     ours, torchvisions = costs.augmenting(1000, CPU)
     found = costs.in_turns({"ours": ours, "torchvision": torchvisions}, CPU, repeats=3)
-    assert costs.ratio(found["torchvision"], found["ours"])["median"] > 0.5 * published("ratio_augmentation")
+    assert costs.ratio(found["torchvision"], found["ours"])["median"] > 6
 
 
 @pytest.mark.usefixtures("narrow")

@@ -138,7 +138,7 @@ def test_a_chapter_that_reads_a_run_keeps_the_run_that_is_given(project: Path) -
         (["max_lr=0.1,0.1"], r"max_lr=0\.1 is asked for twice"),
         (["max_lr=1,1.0"], r"max_lr=1\.0 is asked for twice"),
         (["seed=0..2", "run_dir=runs/y"], "name the sweep's folder by --out"),
-        (["seed=0,1", "epochs"], "write NAME=VALUE"),
+        (["seed=0,1", "epochs"], "write -p NAME=VALUE"),
         (["seed=0..999", "epochs=1..999"], "at most 10,000"),
         (["dataset=shapes,auto"], "name the data sets"),
     ],

@@ -94,7 +94,7 @@ def test_only_finished_points_are_compared_and_the_others_counted(project: Path)
         (lambda x: (x / "sweep.json").unlink(), "holds no sweep.json"),
         (lambda x: [p.unlink() for p in x.glob("*/run.json")], "holds no finished training"),
         (lambda x: (x / "seed-0/metrics.json").unlink(), "seed-0 holds no metrics.json"),
-        (lambda x: (x / "seed-0/metrics.json").write_text('{"test_accuracy": 1}'), "sweep with -p val_size=2000"),
+        (lambda x: (x / "seed-0/metrics.json").write_text('{"test_accuracy": 1}'), "sweep anew with -p val_size=2000"),
         (
             lambda x: (x / "seed-0/run.json").write_text((x / "seed-1/run.json").read_text()),
             "seed-0 holds a training of another recipe .seed 1 there, 0 asked",

@@ -72,7 +72,7 @@ def assignments(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name:
-            raise ReportError(f"-p is given {pair!r}; write NAME=VALUE, as in -p epochs=5.")
+            raise ReportError(f"{pair!r} gives no parameter a value; write -p NAME=VALUE, as in -p epochs=5.")
         try:
             value = yaml_value(text)
         except ValueError:
@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         advice = re.sub(
             r"-p (\w+) ('[^']*'|[^\s.,;]\S*?)(?=[.,;]?(\s|$))", r"-p \1=\2", str(error)
         )  # papermill's way of writing
-        print(f"gradcam-report{_who()}: {advice}", file=sys.stderr)
+        sys.stderr.write(f"gradcam-report{_who()}: {advice}\n")  # at once: other processes write there too
         return 1
     except KeyboardInterrupt as stop:
         kept = (

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from . import shapes
@@ -160,7 +161,7 @@ def choose(config: DataConfig) -> str:
     if config.dataset == "shapes":
         return "shapes"
     root = cifar10_root(config.data_root)
-    if not (root / "cifar-10-batches-py").is_dir():
+    if not (root / "cifar-10-batches-py").is_dir() or _unpacking(root):
         try:
             download_cifar10(root)
         except ReportError:
@@ -168,6 +169,20 @@ def choose(config: DataConfig) -> str:
                 raise
             return "shapes"
     return "cifar10"
+
+
+def _unpacking(root: Path) -> bool:
+    """Whether another process is downloading CIFAR-10 into `root` at this moment."""
+    path = root / ".cifar10.lock"
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except (NotImplementedError, OSError):
+        return False
 
 
 def cifar10_root(data_root: str) -> Path:
@@ -182,7 +197,10 @@ def download_cifar10(root: Path) -> None:
     patience = socket.getdefaulttimeout()
     try:
         socket.setdefaulttimeout(30)
-        CIFAR10(str(root), download=True)
+        root.mkdir(parents=True, exist_ok=True)
+        # One process at a time: the second finds the files of the first, whose checksums torchvision compares.
+        with FileLock(root / ".cifar10.lock"):
+            CIFAR10(str(root), download=True)
     except (OSError, RuntimeError, http.client.HTTPException) as error:
         reason = " ".join(str(error).split())[:120]
         raise ReportError(

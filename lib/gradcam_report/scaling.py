@@ -71,7 +71,14 @@ def step(config: ScalingConfig, gpus: int, batch: int) -> Step:
 
 def training_seconds(config: ScalingConfig, gpus: int, batch: int, epochs: int) -> float:
     """Seconds of all epochs' steps on 50,000 images; evaluation and start are not in it."""
-    return math.ceil(IMAGES / batch) * epochs * step(config, gpus, batch).seconds
+    full, rest = divmod(IMAGES, batch)
+    last = step(config, gpus, rest).seconds if rest else 0.0
+    return epochs * (full * step(config, gpus, batch).seconds + last)
+
+
+def steps(batch: int) -> int:
+    """How many steps an epoch of 50,000 images has."""
+    return math.ceil(IMAGES / batch)
 
 
 def sweep_seconds(config: ScalingConfig, gpus: int, one_training: float) -> float:

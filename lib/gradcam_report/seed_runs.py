@@ -36,6 +36,11 @@ def in_run(params: dict[str, Any], folder: run.RunFolder, record: run.Record, te
             "run": replace(params["run"], run_dir=f"{folder.name}/seed-{number}"),
         }
         found[number], _ = train.in_run(params | others, team=team)
+    return team.agreed(lambda: _stored(found, folder, record))
+
+
+def _stored(found: dict[int, run.RunFolder], folder: run.RunFolder, record: run.Record) -> list[SeedResult]:
+    """The results of the seeds `found`, and of others that the folder holds with the same recipe."""
     for path in sorted(folder.path.glob("seed-*")):
         stored = run.RunFolder(path)
         other = stored.record("run")

@@ -98,8 +98,8 @@ def load(config: SweepConfig) -> Comparison:
         raise ReportError(f"{folder.name} holds no finished training; give the command of the sweep again.")
     if any(config.metric not in training.metrics for training in found):
         raise ReportError(
-            f"metric is {config.metric!r}, which the trainings in {folder.name} do not have; sweep with "
-            "-p val_size=2000, or choose another."
+            f"metric is {config.metric!r}, which the trainings in {folder.name} do not have, for no images "
+            "were held out; sweep anew with -p val_size=2000 (less than the images there are) and another --out."
         )
     axes = [name for name in sweep.axes if name != SEED] or [SEED]
     groups: dict[str, list[Training]] = {}
@@ -190,6 +190,9 @@ def effects_in_words(comparison: Comparison) -> str:
         if len(means) < 2:
             continue
         low, high = min(means, key=lambda v: means[v]), max(means, key=lambda v: means[v])
+        if means[low] == means[high]:
+            parts.append(f"{axis} makes no difference")
+            continue
         ends = [f"{written(comparison.metric, means[value])} at {value}" for value in (low, high)]
         parts.append(f"{axis} from {ends[0]} to {ends[1]}")
     return "; ".join(parts) or "nothing to compare yet"
@@ -215,8 +218,9 @@ def rivals_in_words(comparison: Comparison) -> str:
 def in_words(comparison: Comparison) -> dict[str, Any]:
     """What the prose of the chapter tells: what was swept, on what, the best and the worst, and what is luck."""
     best, worst, sweep = comparison.settings[0], comparison.settings[-1], comparison.sweep
-    metrics, record = best.trainings[0].metrics, best.trainings[0].record
+    record = best.trainings[0].record
     values = ["{} ({})".format(name, ", ".join(map(str, column))) for name, column in sweep.axes.items()]
+    epochs = _one_or_several(comparison, "epochs")
     seconds = sum(training.record["provenance"]["seconds"] for training in comparison.trainings)
     defaults = parse_params("training", {})
     usual = {name: getattr(defaults[concern], name) for name, concern in field_names("training").items()}
@@ -226,13 +230,15 @@ def in_words(comparison: Comparison) -> dict[str, Any]:
     return {
         "sweep_axes": " and ".join([", ".join(values[:-1]), values[-1]]) if len(values) > 1 else values[0],
         "sweep_points": f"{len(comparison.trainings)}" + (f" of {len(sweep.points)}" if comparison.unfinished else ""),
-        "sweep_epochs": metrics["epochs"],
-        "sweep_images": f"{metrics['train_images']:,} images",
+        "sweep_epochs": f"{epochs} epoch{'' if epochs == '1' else 's'}",
+        "sweep_images": f"{_one_or_several(comparison, 'train_images')} images",
         "sweep_time": duration(seconds),
         "sweep_compute": record["provenance"]["compute"],
         "sweep_changes": ", except " + ", ".join(others) if others else "",
         "sweep_metric": WORDS[comparison.metric],
-        "sweep_val_images": f"{val_images:,}",
+        "sweep_val_images": " or ".join(
+            sorted({f"{t.record['parameters']['val_size']:,}" for t in comparison.trainings})
+        ),
         "sweep_best": best.name,
         "sweep_best_value": written(comparison.metric, best.mean, best.deviation),
         "sweep_worst": worst.name,
@@ -243,9 +249,15 @@ def in_words(comparison: Comparison) -> dict[str, Any]:
     }
 
 
+def _one_or_several(comparison: Comparison, name: str) -> str:
+    """A number of metrics.json as the trainings have it: "3", or "1,000 to 4,000" where they differ."""
+    found = sorted({training.metrics[name] for training in comparison.trainings})
+    return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
+
+
 def noise_in_words(comparison: Comparison, images: int) -> str:
     """How far accuracies are off for the choice of `images` alone: a binomial share's standard error; "" for a loss."""
-    if not comparison.rising or not images or comparison.metric.startswith("test"):
+    if not comparison.rising or not images:
         return ""
     share = comparison.settings[0].mean
     error = (share * (1 - share) / images) ** 0.5

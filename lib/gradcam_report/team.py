@@ -157,8 +157,14 @@ def assembled(device: str) -> Iterator[Team]:
                 f"--nproc-per-node {there}, or -p device=cpu."
             )
         torch.cuda.set_device(local)
-    with company():
+    try:
         dist.init_process_group("nccl" if on_gpus else "gloo", timeout=PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        raise ReportError(
+            f"The {size} processes could not be connected ({' '.join(str(error).split())[:300]}); see to it that their "
+            "hosts reach each other, and that torchrun's --rdzv-endpoint names one of them."
+        ) from None
+    with company():
         try:
             yield Team(dist.get_rank(), size)
         finally:
@@ -176,6 +182,6 @@ def company() -> Iterator[None]:
         if not isinstance(error, dist.DistError) and not any(sign in words for sign in LOST):
             raise
         raise ReportError(
-            f"Another process of this training ended ({words[:100]}); the checkpoint of the last epoch is kept, give "
+            f"Another process of this training ended ({words[:200]}); the checkpoint of the last epoch is kept, give "
             "the same command again to go on, with as many processes as you like."
         ) from None

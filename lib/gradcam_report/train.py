@@ -163,8 +163,7 @@ class Trainer:
                 for column, value in row.items():
                     self.history.setdefault(column, []).append(value)
                 self.epoch += 1
-                if self.team.leads:
-                    self.save(folder, identity)
+                self.team.agreed(lambda: self.save(folder, identity))
 
     def save(self, folder: run.RunFolder, identity: Mapping[str, Any]) -> None:
         """Write weights, momentum, history and the run's identity as one file, so that they can never disagree."""
@@ -286,8 +285,10 @@ def in_run(params: dict[str, Any], width: int = 64, team: Team = ALONE) -> tuple
     force = params["cache"].force
     folder, record = team.agreed(lambda: run.settle(params["run"].run_dir, "run", asked, force))
     if record is None:
-        with lock.held(folder) if team.leads else contextlib.nullcontext():
-            compute = resolve(params["device"].device, recipe.optim.precision)
+        with contextlib.ExitStack() as stack:
+            team.agreed(lambda: stack.enter_context(lock.held(folder)))  # an error of the first is one of all
+            precision = team.agreed(lambda: resolve(params["device"].device, recipe.optim.precision).precision)
+            compute = resolve(params["device"].device, precision)
             dataset, commit = data.load(config), run.commit()
             trainer = Trainer(dataset, recipe, compute, width, team)
             team.agreed(lambda: trainer.start(folder, asked, finished=not force))

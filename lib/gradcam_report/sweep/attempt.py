@@ -37,6 +37,13 @@ def attempt(root: Path, out: str, slug: str, environment: Mapping[str, str], sto
     `root` is the project's top folder, `out` the sweep's as `run.RunFolder` takes it, `environment` what is added to
     that of this process.
     """
+    try:
+        return _attempt(root, out, slug, environment, stop)
+    except OSError as error:  # a full disk, no more processes: no reason to end the other points
+        return Outcome(f"Its process could not be started ({error.strerror or error}).", True)
+
+
+def _attempt(root: Path, out: str, slug: str, environment: Mapping[str, str], stop: Event | None) -> Outcome:
     place = run.RunFolder(out).path / slug
     place.mkdir(parents=True, exist_ok=True)
     (place / plan.FAILED).unlink(missing_ok=True)

@@ -51,7 +51,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     sweep.add_argument(
         "--ray", metavar="ADDRESS", help="execute on a Ray cluster: auto, an address, or local to start Ray here"
     )
-    sweep.add_argument("--gpus", type=float, metavar="G", help="GPUs for each point, with --ray")
+    sweep.add_argument("--gpus", type=share, metavar="G", help="GPUs for each point, with --ray")
 
 
 def natural(text: str) -> int:
@@ -66,6 +66,17 @@ def positive(text: str) -> int:
     if natural(text) == 0:
         raise argparse.ArgumentTypeError("it must be at least 1")
     return int(text)
+
+
+def share(text: str) -> float:
+    """A number of GPUs as Ray takes it: a fraction below 1, or a whole number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not (0 <= value < 1 or (1 <= value <= 1e6 and value == int(value))):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number nor a fraction between 0 and 1")
+    return value
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -90,12 +101,12 @@ def execute(arguments: argparse.Namespace) -> int:
         progress = Progress(len(rest))
         engine = _engine(sweep, arguments, len(rest)) if rest else None
         print(_beginning(sweep, wanted, rest, engine), flush=True)
-        interrupted = False
+        interrupted: KeyboardInterrupt | None = None
         try:
             if engine:
                 drive(sweep, rest, engine, arguments.retries, Teller(progress, engine), progress)
-        except KeyboardInterrupt:
-            interrupted = True
+        except KeyboardInterrupt as stop:
+            interrupted = stop
         print("\n" + "\n".join(table(sweep, wanted, progress.outcomes)))
         for slug, outcome in progress.outcomes.items():
             if outcome.sentence:
@@ -124,7 +135,7 @@ def _beginning(sweep: "Sweep", wanted: Sequence[str], rest: Sequence[str], engin
     return f"{sweep.chapter}: {len(wanted)} points in {sweep.folder.name}{there}{others}{at_once}"
 
 
-def _ending(sweep: "Sweep", wanted: Sequence[str], progress: "Progress", interrupted: bool) -> int:
+def _ending(sweep: "Sweep", wanted: Sequence[str], progress: "Progress", interrupted: KeyboardInterrupt | None) -> int:
     """Say what came of it all; returns the exit status."""
     failed = sum(bool(outcome.sentence) for outcome in progress.outcomes.values())
     finished = sum(sweep.done(slug) is not None for slug in wanted)
@@ -134,7 +145,7 @@ def _ending(sweep: "Sweep", wanted: Sequence[str], progress: "Progress", interru
             "others' checkpoints; the same command goes on.",
             file=sys.stderr,
         )
-        return 130
+        return 130 if type(interrupted) is KeyboardInterrupt else 143  # the latter after SIGTERM
     print(f"{finished} of {len(wanted)} points are finished, in {sweep.folder.name}", flush=True)
     if failed:
         print(

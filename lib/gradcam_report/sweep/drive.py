@@ -1,5 +1,6 @@
 """Bring points to their end on some engine: as many at once as it takes, failed ones again, a word about each."""
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -37,13 +38,16 @@ class Progress:
     total: int
     outcomes: dict[str, Outcome] = field(default_factory=dict)  # of the points that have ended, well or not
     attempts: dict[str, int] = field(default_factory=dict)
-    flying: set[str] = field(default_factory=set)
+    flying: dict[str, float] = field(default_factory=dict)  # those under way, with when they were begun
 
     def seconds_left(self, capacity: int) -> float | None:
         """How long the rest will take, from how long the finished points took; None before there is one."""
         took = [o.seconds for o in self.outcomes.values() if not o.sentence]
-        rest = self.total - len(self.outcomes)
-        return sum(took) / len(took) * rest / max(1, min(capacity, rest)) if took else None
+        if not took:
+            return None
+        each, rest = sum(took) / len(took), self.total - len(self.outcomes)
+        flown = sum(min(each, time.monotonic() - begun) for begun in self.flying.values())
+        return (each * rest - flown) / max(1, min(capacity, rest))
 
 
 Tell = Callable[[str, str, Outcome | None], None]  # ("started" | "again" | "ended", slug, outcome)
@@ -63,9 +67,10 @@ def drive(sweep: Sweep, slugs: Sequence[str], engine: Engine, retries: int, tell
             while waiting and len(progress.flying) < engine.capacity:
                 slug = waiting.popleft()
                 for mark in (STARTED, FAILED):
-                    (sweep.point_folder(slug) / mark).unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):  # the attempt will say what is wrong there
+                        (sweep.point_folder(slug) / mark).unlink(missing_ok=True)
                 progress.attempts[slug] = progress.attempts.get(slug, 0) + 1
-                progress.flying.add(slug)
+                progress.flying[slug] = time.monotonic()
                 silent.add(slug)
                 engine.submit(slug)
             if not progress.flying:
@@ -76,7 +81,7 @@ def drive(sweep: Sweep, slugs: Sequence[str], engine: Engine, retries: int, tell
                 silent.discard(slug)
                 tell("started", slug, None)
             for slug, outcome in ended:
-                progress.flying.discard(slug)
+                progress.flying.pop(slug, None)
                 silent.discard(slug)
                 if pause := _pause(outcome, progress.attempts[slug], retries):
                     later.append((time.monotonic() + pause, slug))

@@ -5,12 +5,15 @@ started, as soon as the process that started it is gone.
 """
 
 import argparse
+import contextlib
 import os
 import platform
 import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,16 +50,21 @@ def execute(folder: run.RunFolder, slug: str) -> None:
         run.write_json(place / plan.DONE, {**mark, "results": _results(place)})
 
 
-def _alone(path: Path) -> FileLock:
-    """A lock on a point, gone with its process; a file system without locks goes without."""
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock on a point, which is gone with its process; a file system without locks goes without."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=PATIENCE)
     except Timeout:
         raise ReportError(f"{path.parent.name} is in use by another process; wait until that is done.") from None
     except (NotImplementedError, OSError):
-        pass
-    return lock
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _results(place: Path) -> dict[str, Any]:
@@ -81,9 +89,12 @@ def stop(*_: object) -> None:
     """End this process and all that it started, at once; what is written so far is whole."""
     import psutil
 
-    for child in psutil.Process().children(recursive=True):
-        child.kill()
-    os._exit(128 + signal.SIGTERM)
+    try:
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # one that has ended meanwhile
+                child.kill()
+    finally:
+        os._exit(128 + signal.SIGTERM)
 
 
 def main() -> int:
