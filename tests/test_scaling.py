@@ -98,3 +98,13 @@ def test_what_was_published_can_be_read() -> None:
     found = scaling.measured(project_root() / "benchmarks" / "results.json")
     steps = {int(size): parts["step"]["median"] for size, parts in found["shared"].items()}
     assert steps.keys() == {1, 2, 4} and all(scaling.predicted(found["shared"][str(n)], n) > 0 for n in steps)
+
+
+@pytest.mark.parametrize(("gpus", "nodes"), [(6, 5), (1, 1), (8, 64), (3, 1)])
+def test_a_forecast_holds_one_node_and_all_of_them(gpus: int, nodes: int) -> None:
+    config = ScalingConfig(gpus_per_node=gpus, nodes=nodes)
+    found = scaling.forecast(config, 500, 20)
+    words = scaling.in_words(config, found, 500, 700.0, 450.0)
+    assert {1, gpus, gpus * nodes} <= found.shared.keys() == found.sweep.keys() == found.parts.keys()
+    assert words["gpus_most"] == gpus * nodes and words["all_gpus"] == found.shared[gpus * nodes]
+    assert words["pays_until"] in found.doubled and words["large_batch"] <= 50_000

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import plain
+from .chapter import duration
 from .config import ReportError, ScalingConfig
 
 IMAGES = 50_000
@@ -97,6 +98,61 @@ def pays_until(sizes: Sequence[int], seconds: Sequence[float], gain: float = 1.4
             break
         best = size
     return best
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """For numbers of GPUs, increasing: a step's parts, and seconds of a shared training, of one whose batch grows with
+    the GPUs (as far as it is smaller than the data set), and of the configured sweep; `doubled` are the powers of 2."""
+
+    doubled: list[int]
+    parts: dict[int, Step]
+    shared: dict[int, float]
+    growing: dict[int, float]
+    sweep: dict[int, float]
+
+
+def forecast(config: ScalingConfig, batch: int, epochs: int) -> Forecast:
+    """What one GPU to all of them would take: powers of 2, one node, and all nodes."""
+    most = config.gpus_per_node * config.nodes
+    doubled = [2**power for power in range(most.bit_length()) if 2**power <= most]
+    sizes = sorted({*doubled, config.gpus_per_node, most})
+    shared = {size: training_seconds(config, size, batch, epochs) for size in sizes}
+    return Forecast(
+        doubled,
+        {size: step(config, size, batch) for size in sizes},
+        shared,
+        {size: training_seconds(config, size, batch * size, epochs) for size in sizes if batch * size <= IMAGES},
+        {size: sweep_seconds(config, size, shared[1]) for size in sizes},
+    )
+
+
+def in_words(config: ScalingConfig, found: Forecast, batch: int, watts: float, grams_per_kwh: float) -> dict[str, Any]:
+    """What the prose of the chapter tells of a forecast; `watts` of each GPU."""
+    node, most, large = config.gpus_per_node, max(found.shared), max(found.growing)
+    kwh = config.trainings * (found.shared[1] + config.start_seconds) / 3.6e6 * watts
+    return {
+        "gpus_most": most,
+        "gpus_node": node,
+        "node_share": math.ceil(batch / node),
+        "one_gpu": found.shared[1],
+        "one_node": found.shared[node],
+        "one_node_faster": found.shared[1] / found.shared[node],
+        "one_node_muon": 100 * found.parts[node].muon / found.parts[node].seconds,
+        "all_gpus": found.shared[most],
+        "pays_until": pays_until(found.doubled, [found.shared[size] for size in found.doubled]),
+        "large_batch": batch * large,
+        "large_gpus": large,
+        "large_fewer": steps(batch) / steps(batch * large),
+        "large_faster": found.growing[1] / found.growing[large],
+        "sweep_trainings": config.trainings,
+        "sweep_one": duration(found.sweep[1]),
+        "sweep_node": duration(found.sweep[node]),
+        "sweep_all": duration(found.sweep[most]),
+        "sweep_start": 100 * config.start_seconds / (config.start_seconds + found.shared[1]),
+        "sweep_kwh": kwh,
+        "sweep_kg": kwh * grams_per_kwh / 1000,
+    }
 
 
 def predicted(parts: Mapping[str, Mapping[str, Any]], size: int) -> float:
