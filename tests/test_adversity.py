@@ -169,8 +169,8 @@ def bursts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loss is no number at rates above 0.03."""
     call = optim.Step.__call__
 
-    def step(self: optim.Step, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        loss, hits = call(self, images, labels)
+    def step(self: optim.Step, images: Tensor, labels: Tensor, whole: int) -> tuple[Tensor, Tensor]:
+        loss, hits = call(self, images, labels, whole)
         return (loss * float("nan") if self.optimizer.param_groups[0]["lr"] > 0.03 else loss), hits
 
     monkeypatch.setattr(optim.Step, "__call__", step)

@@ -45,7 +45,9 @@ from gradcam_report.config import BenchmarkConfig, ReportError, parse_params
 pytestmark = pytest.mark.usefixtures("few_threads")
 TOP = Path(__file__).parent.parent
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-SETTINGS = settings(suppress_health_check=list(HealthCheck), max_examples=10_000 if LONG else 20)
+EXAMPLES = int(os.environ.get("EXAMPLES", 10_000 if LONG else 20))
+# The same examples every time in continuous integration, others in every long run.
+SETTINGS = settings(suppress_health_check=list(HealthCheck), max_examples=EXAMPLES, derandomize=not LONG)
 SIZES = {"dataset": "shapes", "train_size": 24, "test_size": 12, "batch_size": 12}
 Make = dict[str, Callable[[Path], Any]]
 

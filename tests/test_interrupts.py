@@ -26,6 +26,11 @@ train.in_run(parse_params("training", {**eval(sys.argv[1]), "run_dir": "runs/x"}
 """
 
 
+def interruptible() -> None:
+    """In the new process: SIGINT has its usual effect, even where the tests run in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def wait(process: subprocess.Popen[str], ready: Callable[[], bool], seconds: float = 120) -> None:
     """Wait until something is so, while the process lives."""
     until = time.monotonic() + seconds
@@ -43,7 +48,7 @@ def epochs_done(folder: run.RunFolder) -> int:
 def test_an_interrupted_training_ends_at_once_and_says_how_it_goes_on(project: Path) -> None:
     folder = run.RunFolder("runs/x")
     command = [sys.executable, "-c", TRAINING, repr(LONG)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible)
     try:
         wait(process, lambda: epochs_done(folder) >= 1)
         asked = time.monotonic()
@@ -73,7 +78,9 @@ def test_an_interrupted_run_leaves_no_kernel_computing(project: Path, sign: sign
     folder = run.RunFolder("runs/x")
     command = [sys.executable, "-m", "gradcam_report", "run", "--only", "training", "--no-site", "--run-dir", "runs/x"]
     command += [word for name, value in LONG.items() for word in ("-p", f"{name}={value}")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible
+    )
     try:
         wait(process, lambda: epochs_done(folder) >= 0 and (folder / lock.OWNER).exists())
         kernel = run.read_json(folder / lock.OWNER)["process"]

@@ -135,11 +135,15 @@ SCALING = {
                     "additionalProperties": {
                         "type": "object",
                         "required": ["step", "part", "gradients", "few"],
-                        "properties": dict.fromkeys(("step", "part", "gradients", "few"), _SPREAD),
+                        "additionalProperties": _SPREAD,
                     },
                 },
                 "side_by_side": {**_SIZES, "additionalProperties": _POSITIVE},
-                "settings": {"type": "object", "required": ["cores", "batch", "points"]},
+                "settings": {
+                    "type": "object",
+                    "required": ["cores", "batch", "points"],
+                    "properties": dict.fromkeys(("cores", "batch", "points"), _IMAGES),
+                },
                 "provenance": {**_MADE, "required": ["compute", "finished"]},
             },
         }
