@@ -214,6 +214,4 @@ def sortable_table(
         ]
         body += f"<tr>{''.join(cells)}</tr>"
     whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return HTML(
-        f'<div class="sortable-table" role="region" aria-label="{html.escape(label)}" tabindex="0">{whole}</div>'
-    )
+    return HTML(f'<section class="sortable-table" aria-label="{html.escape(label)}" tabindex="0">{whole}</section>')
