@@ -13,7 +13,6 @@ import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,11 +22,11 @@ from typing import Any
 
 import nbformat
 import torch
-from speed import spread, timed
+from common import RESULTS, add, in_turns, output, ratio, seconds, spread, start, timed
 from torch import Tensor
 from torchvision import transforms
 
-from gradcam_report import cam, data, lr_find, model, optim, run
+from gradcam_report import augment, cam, data, lr_find, model, optim, run
 from gradcam_report.compute import resolve
 from gradcam_report.config import (
     CHAPTERS,
@@ -36,36 +35,15 @@ from gradcam_report.config import (
     DataConfig,
     OptimConfig,
     RangeTestConfig,
-    ReportError,
     project_root,
 )
 
-HERE = Path(__file__).parent
 # What is varied, its values, and what stays: images in a batch when training; images and classes when explaining.
 GROWTH: dict[str, list[dict[str, int]]] = {
     "training, images in a batch": [{"batch": size} for size in (32, 128, 512)],
     "explaining, images": [{"images": count, "classes": 2} for count in (16, 64, 256)],
     "explaining, classes of 64 images": [{"images": 64, "classes": count} for count in (1, 2, 5, 10)],
 }
-
-
-def output(words: list[str], environment: dict[str, str] | None = None) -> str:
-    """What a command writes; raises `ReportError` with the last line of its complaints when it fails."""
-    try:
-        done = subprocess.run(words, cwd=project_root(), env=environment, capture_output=True, text=True)
-    except OSError as error:
-        raise ReportError(f"{words[0]} cannot be started ({error.strerror}); install the report with make.") from None
-    if done.returncode:
-        told = [line for line in done.stderr.splitlines() if "Error" in line or line.startswith("gradcam-report")]
-        raise ReportError(f"{' '.join(words)} failed: {(told or done.stderr.splitlines() or ['silently'])[-1]}")
-    return done.stdout
-
-
-def seconds(words: list[str]) -> float:
-    """How long a command takes; raises as `output` does."""
-    started = time.perf_counter()
-    output(words)
-    return time.perf_counter() - started
 
 
 def dataset(images: int) -> data.Dataset:
@@ -83,7 +61,7 @@ def augmenting(images: int, device: torch.device) -> tuple[Callable[[], Any], Ca
     ])  # fmt: skip
 
     def ours() -> None:
-        for _ in data.batches(drawn.train, 500, config, drawn.normalizer, 0, 0):
+        for _ in augment.batches(drawn.train, 500, config, drawn.normalizer, 0, 0):
             pass
 
     return ours, lambda: torch.stack([torchvisions(image) for image in drawn.train.images.cpu()]).to(device)
@@ -98,7 +76,7 @@ def steps(batch: int, count: int, device: str) -> tuple[Callable[[], Any], Calla
     step = optim.Step(net, optimizer, config, compute)
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        return data.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, 0)
+        return augment.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, 0)
 
     def test() -> None:
         config = RangeTestConfig(iterations=count, end_lr=2e-3, stop_factor=1e6)  # so low that it never stops early
@@ -111,17 +89,6 @@ def steps(batch: int, count: int, device: str) -> tuple[Callable[[], Any], Calla
             step(images, labels)
 
     return test, train
-
-
-def in_turns(ways: dict[str, Callable[[], Any]], device: torch.device, repeats: int) -> dict[str, list[float]]:
-    """Seconds of each way, `repeats` times in turns, after one time each that is not counted."""
-    for work in ways.values():
-        work()
-    found: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(repeats):
-        for name, work in ways.items():
-            found[name].append(timed(device, work))
-    return found
 
 
 def papermills_part() -> dict[str, dict[str, float]]:
@@ -167,11 +134,6 @@ def costs(asked: argparse.Namespace) -> dict[str, Any]:
         "chapters": papermills_part(),
         "settings": {k: v for k, v in vars(asked).items() if k not in ("out", "point")},
     }
-
-
-def ratio(slow: list[float], fast: list[float]) -> dict[str, Any]:
-    """The spread of the ratios of neighbouring measurements."""
-    return spread([a / b for a, b in zip(slow, fast, strict=True)])
 
 
 def point(sizes: dict[str, int], device: str) -> dict[str, Any]:
@@ -221,7 +183,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-build", dest="build", action="store_false", help="do not build the site")
     parser.add_argument("--point", help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, default=HERE / "results.json")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
     if asked.point:
         print(json.dumps(point(json.loads(asked.point), asked.device)))
@@ -230,12 +192,9 @@ def main() -> None:
     found = {"costs": costs(asked), "growth": growth(asked.device)}
     made = run.provenance(resolve(asked.device, "auto").describe(), "drawn", time.perf_counter() - started, commit)
     found["costs"]["provenance"] = made
-    run.write_json(asked.out, (run.read_json(asked.out) if asked.out.exists() else {}) | found)
+    add(asked.out, **found)
     print(f"see {asked.out}")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ReportError as error:
-        raise SystemExit(f"costs: {error}") from None
+    start("costs", main)

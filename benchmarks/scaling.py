@@ -19,16 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from costs import output, seconds
-from speed import spread, timed
+from common import RESULTS, add, output, seconds, spread, start, timed
 from torch import nn
 
-from gradcam_report import data, model, optim, run
+from gradcam_report import augment, data, model, optim, run
 from gradcam_report.compute import resolve
-from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, ReportError, project_root
+from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, project_root
 from gradcam_report.team import ALONE, Team, assembled
 
-HERE = Path(__file__).parent
 SWEEP = "runs/scaling"
 
 
@@ -44,7 +42,7 @@ def measure_step(batch: int, repeats: int, device: str, team: Team) -> list[floa
     step = optim.Step(net, optim.build_optimizer(net, config, lr=1e-3), config, compute, team)
     found = []
     for epoch in range(repeats + 1):  # of one batch each
-        (part,) = data.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, epoch, team.share)
+        (part,) = augment.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, epoch, team.share)
         found.append(timed(compute.device, functools.partial(step, *part, batch)))
     return found[1:]
 
@@ -113,7 +111,7 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=4, help="trainings of the sweep")
     parser.add_argument("--images", type=int, default=1000, help="of each of these trainings")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, default=HERE / "results.json")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
     if asked.worker:
         worker(asked)
@@ -131,11 +129,8 @@ def main() -> None:
     found["settings"] = {k: v for k, v in vars(asked).items() if k not in ("out", "worker")} | {"cores": os.cpu_count()}
     described = resolve(asked.device, "auto").describe()
     found["provenance"] = run.provenance(described, "drawn", time.perf_counter() - started, commit)
-    run.write_json(asked.out, (run.read_json(asked.out) if asked.out.exists() else {}) | {"scaling": found})
+    add(asked.out, scaling=found)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ReportError as error:
-        raise SystemExit(f"scaling: {error}") from None
+    start("scaling", main)

@@ -22,32 +22,17 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from common import RESULTS, add, spread, start, timed
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 from tqdm import tqdm
 
-from gradcam_report import cam, data, evaluate, model, optim, run
+from gradcam_report import augment, cam, data, evaluate, model, optim, run
 from gradcam_report.compute import Compute, resolve
 from gradcam_report.config import LAYERS, AugmentConfig, DataConfig, OptimConfig, ReportError
 
-HERE = Path(__file__).parent
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # as that loop has them
-
-
-def wait(device: torch.device) -> None:
-    """Let a GPU finish what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-
-
-def timed(device: torch.device, work: Callable[[], Any]) -> float:
-    """Seconds that `work` takes, with what it gave to a GPU."""
-    wait(device)
-    started = time.perf_counter()
-    work()
-    wait(device)
-    return time.perf_counter() - started
 
 
 class Usual:
@@ -101,7 +86,7 @@ class Ours:
     def _endless(self) -> Iterator[tuple[Tensor, Tensor]]:
         epoch = 0
         while True:
-            yield from data.batches(self.data.train, self.batch, AugmentConfig(), self.data.normalizer, 0, epoch)
+            yield from augment.batches(self.data.train, self.batch, AugmentConfig(), self.data.normalizer, 0, epoch)
             epoch += 1
 
     def train(self, steps: int) -> None:
@@ -141,11 +126,6 @@ def matmul_rate(compute: Compute, size: int) -> float:
     kind = torch.bfloat16 if compute.precision == "bf16" else torch.float32
     a = torch.randn(size, size, device=compute.device).to(kind)
     return 2 * size**3 / min(timed(compute.device, lambda: a @ a) for _ in range(6))
-
-
-def spread(values: list[float]) -> dict[str, Any]:
-    """Median, least and greatest, and how many there were."""
-    return {"median": statistics.median(values), "low": min(values), "high": max(values), "repeats": len(values)}
 
 
 def peak_memory(device: torch.device) -> dict[str, float]:
@@ -234,21 +214,17 @@ def main() -> None:
     parser.add_argument("--explained", type=int, default=32, help="images to explain at once; 256 on a GPU")
     parser.add_argument("--rest", type=float, default=1.0, help="seconds before each block of this report's")
     parser.add_argument("--workers", type=int, default=2, help="of the usual loop's DataLoader")
-    parser.add_argument("--out", type=Path, default=HERE / "results.json")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
     started, commit = time.perf_counter(), run.commit()
     compute = resolve(asked.device, "auto")
     dataset = data.load(DataConfig(dataset="cifar10", test_size=asked.test_images))
     found = measure(asked, dataset, compute)
     record = run.provenance(compute.describe(), dataset.source, time.perf_counter() - started, commit)
-    kept = run.read_json(asked.out) if asked.out.exists() else {}  # what other scripts measured
-    run.write_json(asked.out, kept | {"speed": found, "provenance": record})
+    add(asked.out, speed=found, provenance=record)
     train, test = found["ratio_train"]["median"], found["test_set_seconds"]["ours"]
     print(f"training {train:.2f} times the usual loop's images a second; the test set in {test:.1f} s; see {asked.out}")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ReportError as error:
-        raise SystemExit(f"speed: {error}") from None
+    start("speed", main)

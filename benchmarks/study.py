@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from common import start
 from tqdm import tqdm
 
 from gradcam_report import data, run
@@ -123,7 +124,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ReportError as error:
-        raise SystemExit(f"study: {error}") from None
+    start("study", main)

@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradcam_report import checkpoint, cli, lr_find, optim, report, run, train
+from gradcam_report import checkpoint, cli, lr_find, optim, plain, report, run, train
 from gradcam_report.config import ReportError, parse_params
 
 pytestmark = pytest.mark.usefixtures("few_threads", "narrow", "project")
@@ -195,7 +195,7 @@ def test_the_advice_after_a_divergence_works(bursts: None, capsys: pytest.Captur
 
     monkeypatch.setattr(report, "run_all", diverge)
     assert cli.main(["run"]) == 1
-    assigned = cli.assignments(re.findall(r"-p (\w+=[\w.]+\w)", capsys.readouterr().err))
+    assigned = plain.assignments(re.findall(r"-p (\w+=[\w.]+\w)", capsys.readouterr().err))
     assert assigned == {"max_lr": float(advised["max_lr"]), "force": True}
     _, record = train.in_run(training(**{**wild, **assigned}))
     assert record["parameters"]["max_lr"] == assigned["max_lr"] < 0.05

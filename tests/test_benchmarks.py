@@ -3,13 +3,16 @@
 import sys
 from pathlib import Path
 
+import common
+import costs
 import pytest
+import scaling as scaling_benchmark
 import speed
 import study
 import torch
 
-from gradcam_report import data, run
-from gradcam_report.config import DataConfig, ReportError, parse_params
+from gradcam_report import benchmark, data, run, scaling
+from gradcam_report.config import CHAPTERS, BenchmarkConfig, DataConfig, ReportError, parse_params, project_root
 
 pytestmark = pytest.mark.usefixtures("few_threads")
 
@@ -131,3 +134,39 @@ def test_a_matrix_product_is_timed_in_the_precision_of_training():
 
     for precision in ("fp32", "bf16"):
         assert speed.matmul_rate(Compute(torch.device("cpu"), precision), 64) > 1e6
+
+
+@pytest.mark.slow
+def test_costs_are_added_to_what_was_measured_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: None):
+    out = tmp_path / "results.json"
+    run.write_json(out, {"speed": {"kept": 1}})
+    few = {"training, images in a batch": [{"batch": 2}, {"batch": 4}]}
+    monkeypatch.setattr(costs, "GROWTH", few)
+    small = "--device cpu --images 64 --batch 8 --repeats 2 --no-build"
+    start(costs, monkeypatch, *small.split(), "--out", str(out))
+    found = benchmark.costs(BenchmarkConfig(results=str(out)))
+    assert found is not None and run.read_json(out)["speed"] == {"kept": 1}
+    ours, theirs = found["augmentation"]["ours"], found["augmentation"]["torchvision"]
+    assert ours["low"] / theirs["high"] <= found["ratio_augmentation"]["median"] <= ours["high"] / theirs["low"]
+    assert found["chapters"].keys() == set(CHAPTERS)
+    assert all(took["seconds"] > took["papermill"] >= 0 for took in found["chapters"].values())
+    (points,) = benchmark.growing(found["growth"]).values()
+    assert points.keys() == {2, 4} and all(seconds > 0 and gib > 0.1 for seconds, gib in points.values())
+
+
+@pytest.mark.slow
+def test_scaling_measures_a_shared_training_and_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    out = tmp_path / "results.json"
+    small = "--device cpu --batch 4 --repeats 1 --sizes 1 2 --points 1 --images 20"
+    start(scaling_benchmark, monkeypatch, *small.split(), "--out", str(out))
+    found = scaling.measured(out)
+    assert found["shared"].keys() == found["side_by_side"].keys() == {"1", "2"}
+    assert found["shared"]["2"]["gradients"]["median"] > found["shared"]["1"]["gradients"]["median"]  # there is a sum
+    assert not (project_root() / scaling_benchmark.SWEEP).exists()
+
+
+def test_a_command_that_fails_is_told_with_its_last_line(tmp_path: Path):
+    with pytest.raises(ReportError, match=r"failed: ValueError: seven$"):
+        common.output([sys.executable, "-c", "raise ValueError('seven')"])
+    with pytest.raises(ReportError, match="nowhere cannot be started"):
+        common.output([str(tmp_path / "nowhere")])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradcam_report import cli, report
+from gradcam_report import cli, plain, report
 from gradcam_report.config import CHAPTERS, ReportError
 
 
@@ -46,26 +46,26 @@ def asked(project: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
     ],
 )
 def test_a_value_is_read_as_yaml(text: str, value: object) -> None:
-    read = cli.assignments([f"name={text}"])["name"]
+    read = plain.assignments([f"name={text}"])["name"]
     assert read == value and type(read) is type(value)
 
 
 @settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**9), 10**9))
 def test_every_number_comes_back(number: float) -> None:
-    assert cli.assignments([f"max_lr={number!r}"]) == {"max_lr": number}
+    assert plain.assignments([f"max_lr={number!r}"]) == {"max_lr": number}
 
 
 @settings(deadline=None)
 @given(st.text())
 def test_no_text_makes_it_crash(text: str) -> None:
-    assert list(cli.assignments([f"name={text}"])) == ["name"]
+    assert list(plain.assignments([f"name={text}"])) == ["name"]
 
 
 @pytest.mark.parametrize("pair", ["epochs", "=5", ""])
 def test_what_is_no_assignment_is_quoted(pair: str) -> None:
     with pytest.raises(ReportError, match="write -p NAME=VALUE") as caught:
-        cli.assignments([pair])
+        plain.assignments([pair])
     assert repr(pair) in str(caught.value)
 
 
@@ -149,7 +149,7 @@ def test_help_shows_examples_that_parse(capsys: pytest.CaptureFixture[str]) -> N
         arguments = arguments[: arguments.index("make")] if "make" in arguments else arguments
         parsed = cli.parser().parse_args(arguments)
         if parsed.command in ("run", "train"):
-            report.check_names(cli.assignments(parsed.set))
+            report.check_names(plain.assignments(parsed.set))
 
 
 @pytest.mark.parametrize(
@@ -174,8 +174,8 @@ def test_a_malformed_command_ends_with_status_2_and_the_usage(
 
 def test_parsing_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from gradcam_report import cli; cli.parser().parse_args(['run', '-p', 'epochs=5']); "
-        "cli.assignments(['epochs=5']); print(*sys.modules)"
+        "import sys; from gradcam_report import cli, plain; cli.parser().parse_args(['run', '-p', 'epochs=5']); "
+        "plain.assignments(['epochs=5']); print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "numpy", "matplotlib", "IPython", "papermill"} & set(done.stdout.split())

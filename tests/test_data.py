@@ -3,8 +3,10 @@
 import os
 import pickle
 import socket
+import time
 import urllib.error
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.datasets import CIFAR10
 
-from gradcam_report import data, shapes
+from gradcam_report import augment, data, shapes
 from gradcam_report.config import AugmentConfig, DataConfig, ReportError
 
 pytestmark = pytest.mark.usefixtures("few_threads")
@@ -35,7 +37,7 @@ def coded(count: int) -> data.Split:
 
 def augmented(train: data.Split, config: AugmentConfig, seed: int = 0, epoch: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """One epoch as uint8 (N, 3, 32, 32), in the order of the labels, and those labels."""
-    images, labels = zip(*data.batches(train, 16, config, PLAIN, seed, epoch), strict=True)
+    images, labels = zip(*augment.batches(train, 16, config, PLAIN, seed, epoch), strict=True)
     order = torch.cat(labels).argsort()
     return PLAIN.invert(torch.cat(images))[order].numpy(), torch.cat(labels)[order].numpy()
 
@@ -142,14 +144,14 @@ def test_rows_are_chosen_in_the_order_asked() -> None:
 def test_an_epoch_shows_every_image_once(count: int, batch_size: int, seed: int, epoch: int) -> None:
     train = coded(count)
     sizes, seen = [], []
-    for images, labels in data.batches(train, batch_size, STILL, PLAIN, seed, epoch):
+    for images, labels in augment.batches(train, batch_size, STILL, PLAIN, seed, epoch):
         assert images.dtype == torch.float32 and images.is_contiguous(memory_format=torch.channels_last)
         assert torch.equal(PLAIN.invert(images), train.images[labels])
         sizes.append(len(labels))
         seen += labels.tolist()
     assert sorted(seen) == list(range(count))
     assert all(size == batch_size for size in sizes[:-1])
-    assert len(sizes) == data.steps_per_epoch(count, batch_size)
+    assert len(sizes) == augment.steps_per_epoch(count, batch_size)
 
 
 def test_batches_depend_on_seed_and_epoch_alone() -> None:
@@ -157,7 +159,7 @@ def test_batches_depend_on_seed_and_epoch_alone() -> None:
     config = AugmentConfig(crop_padding=4, flip="random", cutout=8)
 
     def one_epoch(seed: int, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
-        images, labels = zip(*data.batches(train, 16, config, PLAIN, seed, epoch), strict=True)
+        images, labels = zip(*augment.batches(train, 16, config, PLAIN, seed, epoch), strict=True)
         return torch.cat(images), torch.cat(labels)
 
     torch.manual_seed(1)
@@ -207,7 +209,7 @@ def test_crops_reach_every_place_and_images_do_not_share_one() -> None:
     images = torch.arange(32 * 32).view(1, 1, 32, 32).expand(count, 3, 32, 32)  # the place of each pixel
     random = torch.Generator().manual_seed(0)
     config = AugmentConfig(crop_padding=pad, flip="random", cutout=0)
-    batch = data.augment(images, torch.arange(count), config, lambda x: x, random, 0, 0)  # type: ignore[arg-type]
+    batch = augment.augmented(images, torch.arange(count), config, lambda x: x, random, 0, 0)  # type: ignore[arg-type]
     middle, right = batch[:, 0, 16, 16], batch[:, 0, 16, 17]
     mirrored = right < middle
     rows, columns = middle // 32 - 16, middle % 32 - torch.where(mirrored, 15, 16)
@@ -235,12 +237,14 @@ def test_alternating_flip_shows_each_image_both_ways_in_two_epochs(epoch: int) -
 def test_alternating_flip_tosses_a_fair_coin_of_its_own_for_each_seed() -> None:
     rows = torch.arange(10_000)
     random = torch.Generator()
-    coins = [data.flips(rows, "alternating", random, seed, epoch=0) for seed in (0, 1, 2)]
+    coins = [augment.flips(rows, "alternating", random, seed, epoch=0) for seed in (0, 1, 2)]
     for coin in coins:
         assert 0.48 < coin.double().mean() < 0.52
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert 0.2 < (coins[one] ^ coins[other]).double().mean() < 0.8
-    assert torch.equal(data.flips(rows[500:600], "alternating", random, 0, 0), coins[0][500:600])  # whatever the batch
+    assert torch.equal(
+        augment.flips(rows[500:600], "alternating", random, 0, 0), coins[0][500:600]
+    )  # whatever the batch
 
 
 @pytest.mark.parametrize("side", [1, 8, 31])
@@ -248,7 +252,7 @@ def test_cutout_is_one_square_of_the_mean_colour(side: int) -> None:
     normalizer = data.NORMALIZERS["cifar10"]
     white = data.Split(torch.full((200, 3, 32, 32), 255, dtype=torch.uint8), torch.arange(200), torch.arange(200))
     config = AugmentConfig(crop_padding=4, flip="none", cutout=side)
-    images = torch.cat([x for x, _ in data.batches(white, 64, config, normalizer, 0, 0)])
+    images = torch.cat([x for x, _ in augment.batches(white, 64, config, normalizer, 0, 0)])
     erased = images == 0
     assert erased.sum(dim=(1, 2, 3)).eq(3 * side * side).all()
     assert (erased == erased[:, :1]).all()
@@ -338,6 +342,32 @@ def test_a_download_that_arrives_damaged_is_refused(project: Path, monkeypatch: 
     with pytest.raises(ReportError, match=r"could not be downloaded .*corrupted"):
         data.load(DataConfig(dataset="cifar10"))
     assert not (project / "data" / "cifar-10-batches-py").exists()
+
+
+def test_of_two_processes_one_downloads_and_the_other_waits_for_all_of_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads stand for them: their locks are of different files' handles, as those of processes are."""
+    begun = []
+
+    class Slow(CIFAR10):
+        def __init__(self, root: str, download: bool) -> None:
+            begun.append(root)
+            folder = Path(root) / self.base_folder
+            folder.mkdir(parents=True)
+            (folder / "first").touch()
+            time.sleep(0.5)
+            (folder / "last").touch()
+
+    def seen(turn: int) -> set[str]:
+        time.sleep(0.2 * turn)
+        assert data.choose(DataConfig(dataset="cifar10")) == "cifar10"
+        return {path.name for path in (project / "data" / "cifar-10-batches-py").iterdir()}
+
+    monkeypatch.setattr("torchvision.datasets.CIFAR10", Slow)
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(seen, range(2))) == [{"first", "last"}] * 2
+    assert len(begun) == 1 and not list((project / "data").glob("*.part"))
 
 
 def test_where_cifar10_is_looked_for(project: Path, monkeypatch: pytest.MonkeyPatch, offline: list[str]) -> None:

@@ -26,16 +26,17 @@ from gradcam_report import (
     benchmark,
     cases,
     chapter,
-    cli,
     data,
     embedding,
     human,
     lr_find,
     model,
     picture,
+    plain,
     report,
     run,
     scaling,
+    schedule,
     seed_runs,
     studies,
     train,
@@ -156,7 +157,7 @@ def read_range_test() -> None:
     test, folder, record = lr_find.in_run(given)
     chapter.told(folder, record)
     assert f"{len(lr_find.smooth(test.losses))} {record['result']['suggestions']['divergence onset']}"
-    train.peak_lr(params("training", max_lr=0.0))
+    schedule.peak_lr(params("training", max_lr=0.0))
 
 
 @functools.cache
@@ -488,7 +489,7 @@ def test_a_parameter_file_of_any_kind_is_read_or_refused_in_a_sentence(place: Pa
 @example("!!bool maybe")
 @example("[" * 5000)
 def test_any_text_behind_p_is_a_value_or_refused_in_a_sentence(text: str) -> None:
-    refused_in_a_sentence(lambda: report.parameters_for("training", cli.assignments([f"epochs={text}"])))
+    refused_in_a_sentence(lambda: report.parameters_for("training", plain.assignments([f"epochs={text}"])))
 
 
 def test_a_swelling_parameter_file_is_refused_at_once(place: Path) -> None:

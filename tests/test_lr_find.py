@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torch_lr_finder import LRFinder
 
-from gradcam_report import data, lr_find, model, optim, train
+from gradcam_report import augment, data, lr_find, model, optim, train
 from gradcam_report.compute import Compute
 from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, RangeTestConfig, ReportError, parse_params
 from gradcam_report.lr_find import Curve
@@ -396,7 +396,7 @@ def plain_range_test(params: dict) -> list[float]:
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         for epoch in itertools.count():
-            yield from data.batches(dataset.train, 8, AugmentConfig(), dataset.normalizer, seed=0, epoch=epoch)
+            yield from augment.batches(dataset.train, 8, AugmentConfig(), dataset.normalizer, seed=0, epoch=epoch)
 
     losses = []
     for rate, (images, labels) in zip(np.geomspace(1e-4, 0.5, 10), batches(), strict=False):

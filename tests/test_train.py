@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import accuracy_score, log_loss
 from torch import Tensor
 
-from gradcam_report import data, evaluate, optim, run, train
+from gradcam_report import data, evaluate, optim, run, schedule, train
 from gradcam_report.compute import Compute
 from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, ReportError, ScheduleConfig, parse_params
 from gradcam_report.errors import softmax
@@ -59,7 +59,7 @@ def breaking_at(step: optim.Step, number: int, loss: float | None = None):
 
 
 def rates(total: int, max_lr: float, warmup: float) -> np.ndarray:
-    return np.array([train.one_cycle(i, total, max_lr, warmup) for i in range(total)])
+    return np.array([schedule.one_cycle(i, total, max_lr, warmup) for i in range(total)])
 
 
 def test_one_cycle_by_hand():
@@ -406,42 +406,42 @@ def range_test_in(folder: Path, onset: float | None, batch_size: int = 128, opti
 
 def test_peak_rate_is_the_parameter_first(project: Path):
     range_test_in(project / "runs/try", 0.03)
-    rate, source = train.peak_lr(asked(max_lr=0.7))
+    rate, source = schedule.peak_lr(asked(max_lr=0.7))
     assert (rate, source) == (0.7, "the parameter max_lr")
 
 
 def test_peak_rate_of_the_run_folder_goes_before_the_published_one(project: Path):
     range_test_in(project / "artifacts/reference", 0.04)
-    rate, source = train.peak_lr(asked(max_lr=0.0, batch_size=128))
+    rate, source = schedule.peak_lr(asked(max_lr=0.0, batch_size=128))
     assert rate == 0.04 and "the published range test" in source and "scaled" not in source
     range_test_in(project / "runs/try", 0.03)
-    rate, source = train.peak_lr(asked(max_lr=0.0, batch_size=128))
+    rate, source = schedule.peak_lr(asked(max_lr=0.0, batch_size=128))
     assert rate == 0.03 and "this run's range test" in source
 
 
 def test_peak_rate_is_the_published_one_where_the_run_found_none_and_says_so(project: Path):
     range_test_in(project / "artifacts/reference", 0.04)
     range_test_in(project / "runs/try", None)
-    rate, source = train.peak_lr(asked(max_lr=0.0, batch_size=128))
+    rate, source = schedule.peak_lr(asked(max_lr=0.0, batch_size=128))
     assert rate == 0.04 and source == "the divergence onset of the published range test"
 
 
 def test_peak_rate_of_a_range_test_with_other_settings_says_so(project: Path):
     range_test_in(project / "runs/try", 0.03)
-    assert "another" not in train.peak_lr(asked(max_lr=0.0, batch_size=128))[1]
-    source = train.peak_lr(asked(max_lr=0.0, batch_size=128, momentum=0.5, cutout=4))[1]
+    assert "another" not in schedule.peak_lr(asked(max_lr=0.0, batch_size=128))[1]
+    source = schedule.peak_lr(asked(max_lr=0.0, batch_size=128, momentum=0.5, cutout=4))[1]
     assert source.endswith("which was made with another cutout and momentum")
 
 
 def test_peak_rate_is_scaled_with_the_batch_size(project: Path):
     range_test_in(project / "runs/try", 0.03, batch_size=64, optimizer="sgd")
-    rate, source = train.peak_lr(asked(max_lr=0.0, batch_size=512, optimizer="sgd"))
+    rate, source = schedule.peak_lr(asked(max_lr=0.0, batch_size=512, optimizer="sgd"))
     assert rate == pytest.approx(0.24) and "scaled from batch size 64 to 512" in source
-    assert train.peak_lr(asked(max_lr=0.0, batch_size=32, optimizer="sgd"))[0] == pytest.approx(0.015)
+    assert schedule.peak_lr(asked(max_lr=0.0, batch_size=32, optimizer="sgd"))[0] == pytest.approx(0.015)
     with pytest.raises(ReportError, match="run the chapter lr_finder"):  # an onset of SGD says nothing about Muon
-        train.peak_lr(asked(max_lr=0.0, batch_size=512))
+        schedule.peak_lr(asked(max_lr=0.0, batch_size=512))
     range_test_in(project / "runs/muon", 0.03, batch_size=64)
-    rate, source = train.peak_lr(asked(max_lr=0.0, batch_size=512, run_dir="runs/muon"))
+    rate, source = schedule.peak_lr(asked(max_lr=0.0, batch_size=512, run_dir="runs/muon"))
     assert rate == 0.03 and source.endswith("which was made with another batch_size")  # Muon's rate is relative
 
 
@@ -450,7 +450,7 @@ def test_without_a_peak_rate_the_chapter_is_named(project: Path, tested: bool):
     if tested:
         range_test_in(project / "runs/try", None)
     with pytest.raises(ReportError, match="run the chapter lr_finder"):
-        train.peak_lr(asked(max_lr=0.0))
+        schedule.peak_lr(asked(max_lr=0.0))
 
 
 def test_in_run_trains_with_the_peak_rate_found(project: Path):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import plain
+from . import forms, plain
 from .chapter import duration
 from .config import BenchmarkConfig, ReportError, project_root
 
@@ -30,7 +30,7 @@ def path(config: BenchmarkConfig) -> Path:
 def stored(config: BenchmarkConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     """(measurements, provenance) of a results file; raises `ReportError` when it is missing or something else."""
     found = plain.json_object(path(config))
-    if fault := plain.misfit(found, plain.SPEED):
+    if fault := plain.misfit(found, forms.SPEED):
         raise ReportError(
             f"{config.results} holds no measurements of speed ({fault}); name a file of benchmarks/speed.py."
         )
@@ -70,7 +70,7 @@ def costs(config: BenchmarkConfig) -> dict[str, Any] | None:
     found = plain.json_object(path(config))
     if "costs" not in found:
         return None
-    if fault := plain.misfit(found, plain.COSTS):
+    if fault := plain.misfit(found, forms.COSTS):
         raise ReportError(f"{config.results} holds no costs ({fault}); run python benchmarks/costs.py again.")
     return {"growth": found["growth"], **found["costs"]}
 

@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from .config import CHAPTERS, ReportError, project_root
 from .sweep import command as sweep_command
@@ -64,26 +63,6 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def assignments(pairs: Sequence[str]) -> dict[str, Any]:
-    """["epochs=5", "layers=[layer4]"] -> {"epochs": 5, "layers": ["layer4"]}; values are YAML, 1e-3 is a number."""
-    from .plain import yaml_value
-
-    values = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals or not name:
-            raise ReportError(f"{pair!r} gives no parameter a value; write -p NAME=VALUE, as in -p epochs=5.")
-        try:
-            value = yaml_value(text)
-        except ValueError:
-            value = text
-        if isinstance(value, str):
-            with contextlib.suppress(ValueError):
-                value = float(value)  # YAML 1.1 takes 1e-3 for text
-        values[name] = "" if value is None else value
-    return values
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0, 1 after an error told in one sentence, 130 after Ctrl-C.
 
@@ -135,7 +114,7 @@ def _who() -> str:
 
 def dispatch(arguments: argparse.Namespace) -> int:
     """Carry out a parsed command."""
-    from . import report
+    from . import plain, report
 
     root = project_root()
     if arguments.command == "build":
@@ -149,7 +128,7 @@ def dispatch(arguments: argparse.Namespace) -> int:
         return sweep_command.execute(arguments)
     else:
         values = report.read_parameters(Path(arguments.params)) if arguments.params else {}
-        values |= assignments(arguments.set)
+        values |= plain.assignments(arguments.set)
         if arguments.command == "train":
             from . import job
 

@@ -1,30 +1,27 @@
-"""CIFAR-10 and the embedded `shapes` set as uint8 tensors, and batch augmentation on the device.
+"""CIFAR-10 and the embedded `shapes` set as uint8 tensors.
 
-Images stay uint8, (N, 3, 32, 32), 0-255, until the batch that needs them; one pair of constants per data set
-normalises and denormalises. Random choices come from generators seeded by (seed, epoch), so that a resumed run sees
-the same batches.
+Images stay uint8, (N, 3, 32, 32), 0-255, until the batch that needs them (`augment` makes those); one pair of constants
+per data set normalises and denormalises.
 """
 
 import functools
 import http.client
-import math
 import os
+import shutil
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
-from . import shapes
-from .config import AugmentConfig, DataConfig, ReportError, project_root
+from . import lock, shapes
+from .config import DataConfig, ReportError, project_root
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CLASSES = {"cifar10": CIFAR10_CLASSES, "shapes": shapes.CLASSES}
-EVERY = slice(None)
 SHAPES_TRAIN, SHAPES_TEST, SHAPES_TEST_SEED = 10_000, 2_000, 2
 
 
@@ -161,7 +158,7 @@ def choose(config: DataConfig) -> str:
     if config.dataset == "shapes":
         return "shapes"
     root = cifar10_root(config.data_root)
-    if not (root / "cifar-10-batches-py").is_dir() or _unpacking(root):
+    if not (root / "cifar-10-batches-py").is_dir():
         try:
             download_cifar10(root)
         except ReportError:
@@ -171,36 +168,28 @@ def choose(config: DataConfig) -> str:
     return "cifar10"
 
 
-def _unpacking(root: Path) -> bool:
-    """Whether another process is downloading CIFAR-10 into `root` at this moment."""
-    path = root / ".cifar10.lock"
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except (NotImplementedError, OSError):
-        return False
-
-
 def cifar10_root(data_root: str) -> Path:
     """torchvision's `root` of CIFAR-10: the parameter if given, else the environment's CIFAR10_ROOT, else `data/`."""
     return project_root() / (data_root or os.environ.get("CIFAR10_ROOT", "") or "data")
 
 
 def download_cifar10(root: Path) -> None:
-    """Fetch CIFAR-10 into `root` with torchvision, which checks its MD5; raises `ReportError` when that fails."""
+    """Fetch CIFAR-10 into `root` with torchvision, which checks its MD5; raises `ReportError` when that fails.
+
+    It takes its name when it is whole; of several processes one fetches, the others wait.
+    """
     from torchvision.datasets import CIFAR10
 
     patience = socket.getdefaulttimeout()
     try:
         socket.setdefaulttimeout(30)
         root.mkdir(parents=True, exist_ok=True)
-        # One process at a time: the second finds the files of the first, whose checksums torchvision compares.
-        with FileLock(root / ".cifar10.lock"):
-            CIFAR10(str(root), download=True)
+        with lock.alone(root / ".cifar10.lock", timeout=-1):
+            if not (root / CIFAR10.base_folder).is_dir():
+                part = root / "cifar-10.part"
+                CIFAR10(str(part), download=True)
+                (part / CIFAR10.base_folder).rename(root / CIFAR10.base_folder)
+                shutil.rmtree(part)
     except (OSError, RuntimeError, http.client.HTTPException) as error:
         reason = " ".join(str(error).split())[:120]
         raise ReportError(
@@ -241,96 +230,3 @@ def split(full: Split, size: int, val_size: int, seed: int, name: str = "size") 
     order = torch.randperm(len(full), generator=torch.Generator().manual_seed(seed))
     val, rest = order[:val_size], order[val_size:]
     return full.at(rest[: size or len(rest)].sort().values), full.at(val.sort().values)
-
-
-def generator(seed: int, epoch: int, device: torch.device) -> torch.Generator:
-    """The random source of one epoch; depends on nothing but its arguments."""
-    return torch.Generator(device).manual_seed(seed * 1_000_003 + epoch)
-
-
-def batches(
-    train: Split,
-    batch_size: int,
-    config: AugmentConfig,
-    normalizer: Normalizer,
-    seed: int,
-    epoch: int,
-    share: slice = EVERY,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """One shuffled pass over `train`: float32 (B, 3, 32, 32) channels_last, int64 (B,); the last B may be smaller.
-
-    Only the `share` of each batch is made, the same images as in the whole batch.
-    """
-    device = train.images.device
-    random = generator(seed, epoch, device)
-    order = torch.randperm(len(train), generator=random, device=device)
-    for rows in order.split(batch_size):
-        images = augment(train.images, rows, config, normalizer, random, seed, epoch, share)
-        yield images.contiguous(memory_format=torch.channels_last), train.labels[rows[share]]
-
-
-def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Number of batches that `batches` yields."""
-    return math.ceil(images / batch_size)
-
-
-def augment(
-    images: Tensor,
-    rows: Tensor,
-    config: AugmentConfig,
-    normalizer: Normalizer,
-    random: torch.Generator,
-    seed: int,
-    epoch: int,
-    share: slice = EVERY,
-) -> Tensor:
-    """Random crop of the reflect-padded image, flip, normalise, cutout.
-
-    `images` uint8 (N, 3, 32, 32) and `rows` int64 (B,) -> float32 (B, 3, 32, 32), or only its rows `share`.
-    """
-    count, side, pad = len(rows), images.shape[-1], config.crop_padding
-    shift = torch.randint(-pad, pad + 1, (2, count, 1), generator=random, device=images.device)[:, share]
-    place = (
-        torch.arange(side, device=images.device) + shift
-    )  # (2, B, side): where each output row and column comes from
-    y, x = (side - 1) - ((side - 1) - place.abs()).abs()  # reflected at the border: -1 -> 1, side -> side - 2
-    flipped = flips(rows, config.flip, random, seed, epoch)[share]
-    rows = rows[share]
-    x = torch.where(flipped[:, None], x.flip(1), x)
-    channel = torch.arange(3, device=images.device)
-    batch = images[rows[:, None, None, None], channel[None, :, None, None], y[:, None, :, None], x[:, None, None, :]]
-    return cutout(normalizer(batch), config.cutout, random, count, share)
-
-
-def flips(rows: Tensor, kind: str, random: torch.Generator, seed: int, epoch: int) -> Tensor:
-    """Which of the images `rows` to mirror, bool (B,).
-
-    "alternating" (Jordan 2024, https://arxiv.org/abs/2404.00498) draws once per image and then mirrors it every other
-    epoch, so that two epochs show each image both ways.
-    """
-    if kind == "none":
-        return torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
-    if kind == "random":
-        return torch.rand(len(rows), generator=random, device=rows.device) < 0.5
-    mixed = (rows * 2_654_435_761 + seed * 81_007) % 2**32  # Knuth's multiplicative hash: a fixed coin per image;
-    # 81,007 is 2**17 over the golden ratio, by which a seed moves the bit that is read.
-    return (((mixed >> 16) + epoch) % 2).bool()
-
-
-def cutout(images: Tensor, side: int, random: torch.Generator, count: int, share: slice = EVERY) -> Tensor:
-    """Set one square of `side` pixels in each normalised image to zero, the data set's mean (DeVries & Taylor 2017).
-
-    Squares are drawn for `count` images, of which `images` are the rows `share`.
-    """
-    if side == 0:
-        return images
-    height, width = images.shape[-2:]
-    corner = [
-        torch.randint(0, s - side + 1, (count, 1), generator=random, device=images.device)[share]
-        for s in (height, width)
-    ]
-    inside = []
-    for start, length in zip(corner, (height, width), strict=True):
-        place = torch.arange(length, device=images.device)
-        inside.append((place >= start) & (place < start + side))
-    return images.masked_fill((inside[0][:, :, None] & inside[1][:, None, :])[:, None], 0.0)

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -16,32 +17,46 @@ OWNER = ".owner.json"
 
 
 @contextmanager
-def held(folder: RunFolder, other: str = "run_dir") -> Iterator[None]:
-    """Make `folder`, prove that it can be written to, and keep others from computing in it meanwhile.
+def alone(path: Path, timeout: float) -> Iterator[None]:
+    """Hold the system's lock on the file `path`, which is gone with its process, however that ends.
 
-    The lock is the system's: it is gone with its process, however that ends; what that process left half-written
-    under another name is removed. Raises `ReportError` with the owner where another process holds the lock, and the
-    advice to choose another `other`. A file system without locks goes without.
+    Waits for it `timeout` seconds (for ever with -1), then raises `filelock.Timeout`. A file system without locks goes
+    without.
     """
-    folder.prepare()
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ReportError(
-            f"{folder.name} is in use by {_owner(folder)}; wait until that is done, or choose another {other}."
-        ) from None
+        lock.acquire(timeout=timeout)
+    except Timeout:  # an OSError too
+        raise
     except (NotImplementedError, OSError):
         yield
         return
     try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def held(folder: RunFolder, other: str = "run_dir") -> Iterator[None]:
+    """Make `folder`, prove that it can be written to, and keep others from computing in it meanwhile.
+
+    What a killed process left half-written under another name is removed. Raises `ReportError` with the owner where
+    another process holds the lock, and the advice to choose another `other`.
+    """
+    folder.prepare()
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(alone(folder / ".lock", timeout=0))
+        except Timeout:
+            raise ReportError(
+                f"{folder.name} is in use by {_owner(folder)}; wait until that is done, or choose another {other}."
+            ) from None
+        stack.callback((folder / OWNER).unlink, missing_ok=True)
         clear_temporaries(folder.path, RESULTS)  # of a process that was killed: nobody else writes here now
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         write_json(folder / OWNER, {"process": os.getpid(), "host": platform.node(), "since": now})
         yield
-    finally:
-        (folder / OWNER).unlink(missing_ok=True)
-        lock.release()
 
 
 def _owner(folder: RunFolder) -> str:

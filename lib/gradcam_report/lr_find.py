@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import data, lock, model, run
+from . import augment, data, lock, model, run
 from .compute import Compute, enough_memory, resolve
 from .config import RangeTestConfig, ReportError
 from .optim import Step, build_optimizer, restored, set_lr
@@ -216,7 +216,7 @@ def _measure(dataset: data.Dataset, concerns: dict[str, Any], compute: Compute) 
     def endless() -> Iterator[tuple[Tensor, Tensor]]:
         epoch = 0
         while True:
-            yield from data.batches(dataset.train, batch_size, concerns["augment"], dataset.normalizer, seed, epoch)
+            yield from augment.batches(dataset.train, batch_size, concerns["augment"], dataset.normalizer, seed, epoch)
             epoch += 1
 
     if compute.compiles:

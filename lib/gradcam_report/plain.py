@@ -1,12 +1,13 @@
 """Files that anybody may have written, read as plain data: nothing in them is run, and nothing is believed unchecked.
 
-JSON and YAML without their traps (numbers that are none, anchors that swell, tags that build objects), and the forms
-that the JSON files of a run folder must have. Every refusal is one sentence.
+JSON, YAML and the command line's NAME=VALUE without their traps (numbers that are none, anchors that swell, tags that
+build objects). Every refusal is one sentence.
 """
 
+import contextlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,175 +16,6 @@ import yaml
 from .checked import ReportError
 
 LONGEST = 10_000_000  # characters of a file of parameters or results; the longest of them has some ten thousand
-
-_TEXT = {"type": "string", "maxLength": 300, "pattern": r"\A[^<>\x00-\x1f\x7f]*\Z"}  # it is shown on pages
-_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
-_POSITIVE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1e18}
-_POSITIVES = {"type": "object", "additionalProperties": _POSITIVE}
-_IMAGES = {"type": "integer", "minimum": 1, "maximum": 10**6}
-_SPREAD = {
-    "type": "object",
-    "required": ["median", "low", "high"],
-    "properties": dict.fromkeys(("median", "low", "high"), _POSITIVE),
-}
-_MADE = {
-    "type": "object",
-    "properties": {
-        **dict.fromkeys(("finished", "compute", "data", "system"), _TEXT),
-        "seconds": {"type": "number", "minimum": 0, "maximum": 1e12},
-        "versions": {"type": "object", "additionalProperties": _TEXT},
-        "commit": {"anyOf": [_TEXT, {"type": "null"}]},
-    },
-}
-# What the values must be where they are there; a key that is missing is missed by who asks for it, see `Found`.
-RECORD = {
-    "type": "object",
-    "properties": {
-        "parameters": {"type": "object"},
-        "result": {
-            "type": "object",
-            "properties": {
-                "suggestions": {"type": "object", "additionalProperties": {"anyOf": [_POSITIVE, {"type": "null"}]}},
-                "ended": _TEXT,
-                "lr_source": _TEXT,
-                "classes": {"type": "array", "items": _TEXT},
-            },
-        },
-        "provenance": _MADE,
-    },
-}
-METRICS = {
-    "type": "object",
-    "properties": {
-        **dict.fromkeys(("train_images", "test_images"), _IMAGES),
-        "training_seconds": {"type": "number", "minimum": 0, "maximum": 1e12},
-    },
-    "patternProperties": {"_accuracy": _SHARE},
-    "additionalProperties": {"type": "number"},
-}
-SPEED = {
-    "type": "object",
-    "required": ["speed", "provenance"],
-    "properties": {
-        "speed": {
-            "type": "object",
-            "properties": {
-                "settings": {
-                    "type": "object",
-                    "properties": {"device": _TEXT},
-                    "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1e9},
-                },
-                "images_per_second": {"type": "object", "additionalProperties": _SPREAD},
-                **dict.fromkeys(("ratio_train", "ratio_test", "ratio_explain"), _SPREAD),
-                **dict.fromkeys(("test_set_seconds", "memory_gib"), _POSITIVES),
-                **dict.fromkeys(("share_of_peak", "peak_flops"), _POSITIVE),
-                "compile_seconds": {"type": ["number", "null"], "minimum": 0, "maximum": 1e12},
-            },
-        },
-        "provenance": _MADE,
-    },
-}
-COSTS = {
-    "type": "object",
-    "required": ["costs", "growth"],
-    "properties": {
-        "costs": {
-            "type": "object",
-            "required": [
-                "augmentation", "ratio_augmentation", "ratio_range_test", "help_seconds", "python_seconds",
-                "site_seconds", "chapters", "provenance",
-            ],
-            "properties": {
-                "augmentation": {"type": "object", "required": ["ours"], "properties": {"ours": _SPREAD}},
-                **dict.fromkeys(("ratio_augmentation", "ratio_range_test", "help_seconds", "python_seconds"), _SPREAD),
-                "site_seconds": {"anyOf": [_POSITIVE, {"type": "null"}]},
-                "chapters": {
-                    "type": "object",
-                    "propertyNames": _TEXT,
-                    "additionalProperties": {
-                        "type": "object",
-                        "required": ["seconds", "papermill"],
-                        "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1e9},
-                    },
-                },
-                "provenance": {**_MADE, "required": ["compute"]},
-            },
-        },
-        "growth": {
-            "type": "object",
-            "propertyNames": _TEXT,
-            "minProperties": 1,
-            "additionalProperties": {
-                "type": "array",
-                "minItems": 2,
-                "items": {"type": "object", "required": ["seconds", "gib"], "additionalProperties": _POSITIVE},
-            },
-        },
-    },
-}  # fmt: skip
-_SIZES = {"type": "object", "required": ["1"], "propertyNames": {"pattern": r"\A[1-9][0-9]{0,5}\Z"}}
-SCALING = {
-    "type": "object",
-    "required": ["scaling"],
-    "properties": {
-        "scaling": {
-            "type": "object",
-            "required": ["shared", "side_by_side", "settings", "provenance"],
-            "properties": {
-                "shared": {
-                    **_SIZES,
-                    "additionalProperties": {
-                        "type": "object",
-                        "required": ["step", "part", "gradients", "few"],
-                        "additionalProperties": _SPREAD,
-                    },
-                },
-                "side_by_side": {**_SIZES, "additionalProperties": _POSITIVE},
-                "settings": {
-                    "type": "object",
-                    "required": ["cores", "batch", "points"],
-                    "properties": dict.fromkeys(("cores", "batch", "points"), _IMAGES),
-                },
-                "provenance": {**_MADE, "required": ["compute", "finished"]},
-            },
-        }
-    },
-}
-_COUNT = {"type": "integer", "minimum": 0, "maximum": 10**9}
-STUDY = {
-    "type": "object",
-    "required": ["protocol", "recipe", "points", "provenance"],
-    "properties": {
-        "protocol": {
-            "type": "object",
-            "required": ["dataset", "train_size", "val_size", "epochs"],
-            "properties": {
-                "dataset": _TEXT,
-                **dict.fromkeys(("train_size", "epochs"), _COUNT),
-                "val_size": {**_COUNT, "minimum": 1},
-            },
-        },
-        "recipe": {
-            "type": "object",
-            "required": ["optimizer", "batch_size"],
-            "properties": {"optimizer": _TEXT, "batch_size": {**_COUNT, "minimum": 1}},
-        },
-        "points": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["name", "changes", "val_accuracy"],
-                "properties": {
-                    "name": _TEXT,
-                    "changes": {"type": "object", "properties": {"max_lr": _POSITIVE}},
-                    "val_accuracy": {"anyOf": [_SHARE, {"type": "null"}]},
-                },
-            },
-        },
-        "provenance": {**_MADE, "required": ["compute"]},
-    },
-}
-FORMS: dict[str, dict[str, Any]] = {"run.json": RECORD, "lr_find.json": RECORD, "metrics.json": METRICS}
 
 
 def unreadable(path: Path, why: object) -> ReportError:
@@ -275,3 +107,24 @@ def _finite(digits: str) -> float:
     if not math.isfinite(value := float(digits)):
         raise ValueError(f"the number {digits[:20]} is not finite")
     return value
+
+
+def assignments(pairs: Sequence[str]) -> dict[str, Any]:
+    """["epochs=5", "layers=[layer4]"] -> {"epochs": 5, "layers": ["layer4"]}; values are YAML, 1e-3 is a number.
+
+    Raises `ReportError` for what is no assignment.
+    """
+    values = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise ReportError(f"{pair!r} gives no parameter a value; write -p NAME=VALUE, as in -p epochs=5.")
+        try:
+            value = yaml_value(text)
+        except ValueError:
+            value = text
+        if isinstance(value, str):
+            with contextlib.suppress(ValueError):
+                value = float(value)  # YAML 1.1 takes 1e-3 for text
+        values[name] = "" if value is None else value
+    return values

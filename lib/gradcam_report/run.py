@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 
 from .config import PUBLISHED, PUBLISHED_SWEEP, ReportError, field_names, parse_params, project_root, short
-from .plain import FORMS, Found, json_object
+from .forms import FORMS
+from .plain import Found, json_object
 from .plain import unreadable as unreadable
 
 Record = dict[str, Any]

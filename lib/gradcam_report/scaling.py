@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import plain
+from . import forms, plain
 from .chapter import duration
 from .config import ReportError, ScalingConfig
 
@@ -165,6 +165,6 @@ def predicted(parts: Mapping[str, Mapping[str, Any]], size: int) -> float:
 def measured(path: Path) -> dict[str, Any]:
     """The part "scaling" of benchmarks/results.json; raises `ReportError` when it is not there or something else."""
     found = plain.json_object(path)
-    if fault := plain.misfit(found, plain.SCALING):
+    if fault := plain.misfit(found, forms.SCALING):
         raise ReportError(f"{path} holds no measurement of scaling ({fault}); run python benchmarks/scaling.py first.")
     return found["scaling"]

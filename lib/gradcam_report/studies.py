@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import plain, plots
+from . import forms, plain, plots
 from .config import ReportError, project_root
 
 
@@ -72,7 +72,7 @@ def load(name: str) -> Study | None:
         return None
     found = plain.json_object(path)
     rows = found.get("points", [])
-    fault = plain.misfit(found, plain.STUDY)
+    fault = plain.misfit(found, forms.STUDY)
     if not fault and name == "max_lr" and not all("max_lr" in row["changes"] for row in rows):
         fault = "a point names no max_lr"
     if fault:

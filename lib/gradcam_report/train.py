@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import checkpoint, data, lock, model, outcome, run
+from . import augment, checkpoint, data, lock, model, outcome, run
 from .checkpoint import CHECKPOINT
 from .compute import Compute, enough_memory, resolve
-from .config import PUBLISHED, AugmentConfig, OptimConfig, ReportError, ScheduleConfig
+from .config import AugmentConfig, OptimConfig, ReportError, ScheduleConfig
 from .evaluate import predict, score
 from .optim import Step, build_optimizer, set_lr
+from .schedule import one_cycle, peak_lr
 from .team import ALONE, Team
 
 CLEAN_TRAIN = 5_000  # at most: as many training images as test images are judged without augmentation
@@ -43,17 +44,6 @@ class Recipe:
     seed: int
 
 
-def one_cycle(step: int, total: int, max_lr: float, warmup: float) -> float:
-    """The rate of `step`, 0 to total - 1: linear from max_lr / 25 to max_lr in the share `warmup`, then linear to 0.
-
-    One-cycle after Smith 2018 (https://arxiv.org/abs/1803.09820), with a linear descent to zero. No step has rate 0.
-    """
-    rising = round(warmup * total)
-    if step < rising:
-        return max_lr * (0.04 + 0.96 * step / rising)
-    return max_lr * (total - step) / (total - rising)
-
-
 class Trainer:
     """A network on its way through the epochs; `history` holds a list per column of history.csv.
 
@@ -68,7 +58,7 @@ class Trainer:
         self.net = compute.place(net)
         self.optimizer = build_optimizer(self.net, recipe.optim, lr=recipe.schedule.max_lr)
         self.step = Step(self.net, self.optimizer, recipe.optim, compute, team)
-        self.steps = data.steps_per_epoch(len(dataset.train), recipe.optim.batch_size)
+        self.steps = augment.steps_per_epoch(len(dataset.train), recipe.optim.batch_size)
         self.history: History = {}
         self.test_logits = torch.empty(0)  # of the latest evaluation
         self.epoch = 0  # epochs completed
@@ -106,7 +96,7 @@ class Trainer:
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of the epoch that is next, in their order; this process's share of each."""
-        return data.batches(
+        return augment.batches(
             self.data.train, self.recipe.optim.batch_size, self.recipe.augment, self.data.normalizer,
             self.recipe.seed, self.epoch, self.team.share,
         )  # fmt: skip
@@ -237,34 +227,6 @@ def load_model(folder: run.RunFolder, device: torch.device | str = "cpu") -> mod
     net = model.ResNet18(classes, width)
     net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
     return Compute(torch.device(device), "fp32").place(net).eval()
-
-
-def peak_lr(params: Mapping[str, Any]) -> tuple[float, str]:
-    """(max_lr per step, where it comes from): the parameter, else the divergence onset of the run folder's range test.
-
-    Where the run folder has no range test, or one that found no onset, the published one serves, and the words say so.
-    For SGD a test made with another batch size is scaled linearly (Goyal et al. 2017, https://arxiv.org/abs/1706.02677).
-    Raises `ReportError` when no range test found an onset.
-    """
-    if params["schedule"].max_lr > 0:
-        return params["schedule"].max_lr, "the parameter max_lr"
-    own, published = (run.RunFolder(path).record("lr_find") for path in (params["run"].run_dir, PUBLISHED))
-    for record, whose in ((own, "this run's range test"), (published, "the published range test")):
-        onset = record["result"].get("suggestions", {}).get("divergence onset") if record else None
-        if record and onset and record["parameters"].get("optimizer", "sgd") == params["optim"].optimizer:
-            tested, used = record["parameters"]["batch_size"], params["optim"].batch_size
-            grows = params["optim"].optimizer == "sgd"  # Muon's rate is relative to the filters' norm
-            scaled = f", scaled from batch size {tested} to {used}" if grows and tested != used else ""
-            now = asdict(params["data"]) | asdict(params["augment"]) | asdict(params["optim"])
-            names = ["dataset", "crop_padding", "flip", "cutout", "momentum", "weight_decay"]
-            names += ["label_smoothing", *([] if grows else ["batch_size", "muon_momentum", "sgd_lr_factor"])]
-            others = [n for n in names if record["parameters"].get(n) != now[n] and now[n] != "auto"]
-            scaled += f", which was made with another {' and '.join(others)}" if others else ""
-            return onset * (used / tested if grows else 1), f"the divergence onset of {whose}{scaled}"
-    raise ReportError(
-        f"max_lr is 0 and {params['run'].run_dir} holds no range test that found an onset; run the chapter lr_finder "
-        "first or give a rate, as in -p max_lr 0.1."
-    )
 
 
 def in_run(params: dict[str, Any], width: int = 64, team: Team = ALONE) -> tuple[run.RunFolder, run.Record]:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .. import report, run
+from .. import plain, report, run
 from ..config import CHAPTERS, ReportError, field_names, parse_params, project_root
 from . import axes as grammar
 from .axes import Values
@@ -77,20 +77,18 @@ def asked(chapter: str, pairs: Sequence[str], values: Mapping[str, Any], folder:
     A single value of a parameter that is an axis of the sweep in `folder` is one of that axis. Every point's parameters
     are checked. Raises `ReportError` in the words of the user's parameters.
     """
-    from ..cli import assignments
-
     report.check_names(values)
     own = {name: value for name, value in values.items() if name in field_names(chapter)}
     known = read(folder).axes if (folder / SWEEP).exists() else {}
     texts = {}  # the last -p of a name counts
     for pair in pairs:
-        (name,) = assignments([pair])
+        (name,) = plain.assignments([pair])
         texts[name] = pair.partition("=")[2]
     axes: dict[str, list[Any]] = {}
     for name, text in texts.items():
         own.pop(name, None)
         parts, several = grammar.expanded(name, text)
-        read_as = [assignments([f"{name}={part}"])[name] for part in parts]
+        read_as = [plain.assignments([f"{name}={part}"])[name] for part in parts]
         if several or name in known:
             axes[name] = read_as
         else:

@@ -12,15 +12,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
-from .. import report, run
+from .. import lock, report, run
 from ..config import ReportError
 from . import plan
 
@@ -38,7 +36,11 @@ def execute(folder: run.RunFolder, slug: str) -> None:
         raise ReportError(f"{folder.name} holds no point {slug!r}; give the command again that made it.")
     place = sweep.point_folder(slug)
     place.mkdir(parents=True, exist_ok=True)
-    with _alone(place / ".point.lock"):
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(lock.alone(place / ".point.lock", PATIENCE))
+        except Timeout:
+            raise ReportError(f"{slug} is in use by another process; wait until that is done.") from None
         if sweep.done(slug):
             return
         here = {"host": platform.node(), "process": os.getpid()}
@@ -48,23 +50,6 @@ def execute(folder: run.RunFolder, slug: str) -> None:
         seconds = report.execute(sweep.chapter, place / f"{sweep.chapter}.ipynb", sweep.parameters(slug))
         mark = {"recipe": sweep.recipe(slug), "finished": _now(), "seconds": round(seconds, 1), "host": here["host"]}
         run.write_json(place / plan.DONE, {**mark, "results": _results(place)})
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the lock on a point, which is gone with its process; a file system without locks goes without."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=PATIENCE)
-    except Timeout:
-        raise ReportError(f"{path.parent.name} is in use by another process; wait until that is done.") from None
-    except (NotImplementedError, OSError):
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _results(place: Path) -> dict[str, Any]:
