@@ -1,7 +1,11 @@
 """What the benchmarks share: timing, commands, and a file of results that each of them adds its part to."""
 
+import contextlib
+import os
+import resource
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +13,7 @@ from typing import Any
 
 import torch
 
-from gradcam_report import run
+from gradcam_report import plain, run
 from gradcam_report.config import ReportError, project_root
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -46,9 +50,24 @@ def spread(values: list[float]) -> dict[str, Any]:
     return {"median": statistics.median(values), "low": min(values), "high": max(values), "repeats": len(values)}
 
 
-def ratio(slow: list[float], fast: list[float]) -> dict[str, Any]:
+def ratio(above: list[float], below: list[float]) -> dict[str, Any]:
     """The spread of the ratios of neighbouring measurements."""
-    return spread([a / b for a, b in zip(slow, fast, strict=True)])
+    return spread([a / b for a, b in zip(above, below, strict=True)])
+
+
+def peak_memory(device: torch.device) -> dict[str, float]:
+    """GiB: the peak so far of this process's resident memory and, on a GPU, of what it took of the device's."""
+    found = {"resident": _resident()}
+    if device.type == "cuda":
+        found["device"] = torch.cuda.max_memory_allocated(device) / 2**30
+    return found
+
+
+def _resident() -> float:
+    with contextlib.suppress(OSError):  # Linux counts the parent's peak in what getrusage tells of a child
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(status.split("VmHWM:")[1].split()[0]) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
 
 
 def output(words: list[str], environment: dict[str, str] | None = None) -> str:
@@ -70,9 +89,24 @@ def seconds(words: list[str]) -> float:
     return time.perf_counter() - started
 
 
+def results(out: Path) -> dict[str, Any]:
+    """What a file of results holds so far; raises `ReportError` when it, or its folder, would not take more.
+
+    To be asked before anything is measured.
+    """
+    if not out.parent.is_dir() or not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise ReportError(f"{out} cannot be written; name another file with --out.")
+    if not out.exists():
+        return {}
+    try:
+        return plain.json_object(out)
+    except ReportError:
+        raise ReportError(f"{out} is damaged; delete it or name another file with --out.") from None
+
+
 def add(out: Path, **parts: Any) -> None:
     """Put parts into a file of results, atomically; what other benchmarks measured stays in it."""
-    run.write_json(out, (run.read_json(out) if out.exists() else {}) | parts)
+    run.write_json(out, results(out) | parts)
 
 
 def start(name: str, main: Callable[[], None]) -> None:

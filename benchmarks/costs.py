@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 import os
-import resource
 import statistics
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from typing import Any
 
 import nbformat
 import torch
-from common import RESULTS, add, in_turns, output, ratio, seconds, spread, start, timed
+from common import RESULTS, add, in_turns, output, peak_memory, ratio, results, seconds, spread, start, timed
 from torch import Tensor
 from torchvision import transforms
 
@@ -74,6 +73,8 @@ def steps(batch: int, count: int, device: str) -> tuple[Callable[[], Any], Calla
     net = compute.place(model.build(0))
     optimizer = optim.build_optimizer(net, config, lr=1e-3)
     step = optim.Step(net, optimizer, config, compute)
+    if compute.compiles:
+        step.warm_up(*next(augment.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, 0)))
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         return augment.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, 0)
@@ -137,7 +138,7 @@ def costs(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def point(sizes: dict[str, int], device: str) -> dict[str, Any]:
-    """Median seconds of three, and the peak of this process in GiB, Python and PyTorch included."""
+    """Median seconds of three, and the peak in GiB: of a GPU's memory, else of this process with all of Python."""
     torch.manual_seed(0)
     compute = resolve(device, "auto" if "batch" in sizes else "fp32")
     if "batch" in sizes:
@@ -151,15 +152,8 @@ def point(sizes: dict[str, int], device: str) -> dict[str, Any]:
             cam.explain(net, images, classes, LAYERS)
 
     took = [timed(compute.device, work) for _ in range(4)][1:]
-    return sizes | {"seconds": statistics.median(took), "gib": resident()}
-
-
-def resident() -> float:
-    """The peak of this process's resident memory so far, in GiB."""
-    with contextlib.suppress(OSError):  # Linux counts the parent's peak in what getrusage tells of a child
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        return int(status.split("VmHWM:")[1].split()[0]) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
+    peak = peak_memory(compute.device)
+    return sizes | {"seconds": statistics.median(took), "gib": peak.get("device", peak["resident"])}
 
 
 def growth(device: str) -> dict[str, list[dict[str, Any]]]:
@@ -188,6 +182,7 @@ def main() -> None:
     if asked.point:
         print(json.dumps(point(json.loads(asked.point), asked.device)))
         return
+    results(asked.out)  # an error now, not after the measurements
     started, commit = time.perf_counter(), run.commit()
     found = {"costs": costs(asked), "growth": growth(asked.device)}
     made = run.provenance(resolve(asked.device, "auto").describe(), "drawn", time.perf_counter() - started, commit)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import RESULTS, add, output, seconds, spread, start, timed
+from common import RESULTS, add, output, results, seconds, spread, start, timed
 from torch import nn
 
 from gradcam_report import augment, data, model, optim, run
@@ -116,6 +116,7 @@ def main() -> None:
     if asked.worker:
         worker(asked)
         return
+    results(asked.out)  # an error now, not after the measurements
     started, commit = time.perf_counter(), run.commit()
     found: dict[str, Any] = {"shared": {}, "side_by_side": {}}
     if resolve(asked.device, "auto").device.type == "cuda":

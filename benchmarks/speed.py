@@ -12,9 +12,7 @@ asked once for each layer and class, for asked for several layers it returns the
 """
 
 import argparse
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +20,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from common import RESULTS, add, spread, start, timed
+from common import RESULTS, add, peak_memory, ratio, results, spread, start, timed
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
@@ -32,6 +30,7 @@ from gradcam_report import augment, cam, data, evaluate, model, optim, run
 from gradcam_report.compute import Compute, resolve
 from gradcam_report.config import LAYERS, AugmentConfig, DataConfig, OptimConfig, ReportError
 
+TASKS = ("train", "test", "explain")
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # as that loop has them
 
 
@@ -128,15 +127,6 @@ def matmul_rate(compute: Compute, size: int) -> float:
     return 2 * size**3 / min(timed(compute.device, lambda: a @ a) for _ in range(6))
 
 
-def peak_memory(device: torch.device) -> dict[str, float]:
-    """GiB: the process's resident peak and, on a GPU, the device's."""
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    found = {"resident": resident / 2**30}
-    if device.type == "cuda":
-        found["device"] = torch.cuda.max_memory_allocated(device) / 2**30
-    return found
-
-
 def settle(usual: Usual, asked: argparse.Namespace) -> None:
     """Use up what the usual loop's workers fetched ahead, which would otherwise come free of charge."""
     usual.train(2 * asked.workers)  # a DataLoader's prefetch_factor is 2
@@ -147,60 +137,56 @@ def rest(asked: argparse.Namespace) -> None:
     time.sleep(asked.rest)
 
 
+def in_blocks(asked: argparse.Namespace, dataset: data.Dataset, ours: Ours, usual: Usual) -> dict[str, list[float]]:
+    """Images a second of every way, block by block; all have warmed up before the first."""
+    device, trained = ours.compute.device, asked.steps * asked.batch
+    explain_ours, explain_usual = explaining(dataset.normalizer(dataset.test.images[: asked.explained]), device)
+    ways: dict[str, tuple[int, Callable[[], Any]]] = {
+        "train_ours": (trained, lambda: ours.train(asked.steps)),
+        "train_usual": (trained, lambda: usual.train(asked.steps)),
+        "test_ours": (asked.test_images, lambda: ours.test(ours.compute.precision)),
+        "test_ours_fp32": (asked.test_images, lambda: ours.test("fp32")),
+        "test_usual": (asked.test_images, usual.test),
+        "explain_ours": (asked.explained, explain_ours),
+        "explain_usual": (asked.explained, explain_usual),
+    }
+    ours.train(1)
+    usual.train(1)
+    for name, (_, work) in ways.items():
+        if not name.startswith("train"):
+            work()  # usual.test starts its workers
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in tqdm(range(asked.repeats), unit="round"):
+        for name, (images, work) in ways.items():
+            if name == "train_usual":
+                settle(usual, asked)
+            else:
+                rest(asked)
+            rates[name].append(images / timed(device, work))
+    return rates
+
+
 def measure(asked: argparse.Namespace, dataset: data.Dataset, compute: Compute) -> dict[str, Any]:
     """All measurements, as they are stored."""
-    device = compute.device
     ours = Ours(dataset, asked.batch, compute)
-    usual = Usual(data.cifar10_root(""), asked.batch, asked.test_images, device, asked.workers)
-    rates: dict[str, list[float]] = {
-        name: [] for name in ("train_ours", "train_usual", "test_ours", "test_ours_fp32", "test_usual")
-    }
+    usual = Usual(data.cifar10_root(""), asked.batch, asked.test_images, compute.device, asked.workers)
     ours.net.train()
     compiling = ours.step.warm_up(*next(ours.batches)) if compute.compiles else 0.0
-    ours.train(1)
-    ours.test(compute.precision)
-    usual.train(1)
-    usual.test()  # which starts its workers
-    ways = dict(zip(("explain_ours", "explain_usual"), explaining(some_images(dataset, asked), device), strict=True))
-    rates |= {name: [] for name in ways}
-    for work in ways.values():
-        work()
-    for _ in tqdm(range(asked.repeats), unit="round"):
-        images = asked.steps * asked.batch
-        rest(asked)
-        rates["train_ours"].append(images / timed(device, lambda: ours.train(asked.steps)))
-        settle(usual, asked)
-        rates["train_usual"].append(images / timed(device, lambda: usual.train(asked.steps)))
-        for name, work in (
-            ("test_ours", lambda: ours.test(compute.precision)),
-            ("test_ours_fp32", lambda: ours.test("fp32")),
-            ("test_usual", usual.test),
-        ):
-            rest(asked)
-            rates[name].append(asked.test_images / timed(device, work))
-        for name, work in ways.items():
-            rest(asked)
-            rates[name].append(asked.explained / timed(device, work))
-    peak = matmul_rate(compute, 8192 if device.type == "cuda" else 2048)
+    rates = in_blocks(asked, dataset, ours, usual)
+    peak = matmul_rate(compute, 8192 if compute.device.type == "cuda" else 2048)
     flops = 3 * 2 * sum(row.macs for row in model.summarise(ours.net))  # of one image, forward and backward
     median = {name: statistics.median(values) for name, values in rates.items()}
+    ratios = {f"ratio_{task}": ratio(rates[f"{task}_ours"], rates[f"{task}_usual"]) for task in TASKS}
     return {
         "settings": {k: v for k, v in vars(asked).items() if k != "out"},
         "images_per_second": {name: spread(values) for name, values in rates.items()},
-        "ratio_train": spread([a / b for a, b in zip(rates["train_ours"], rates["train_usual"], strict=True)]),
-        "ratio_test": spread([a / b for a, b in zip(rates["test_ours"], rates["test_usual"], strict=True)]),
-        "ratio_explain": spread([a / b for a, b in zip(rates["explain_ours"], rates["explain_usual"], strict=True)]),
+        **ratios,
         "test_set_seconds": {name[5:]: 10_000 / median[name] for name in median if name.startswith("test_")},
         "compile_seconds": compiling,
         "peak_flops": peak,
         "share_of_peak": median["train_ours"] * flops / peak,
-        "memory_gib": peak_memory(device),
+        "memory_gib": peak_memory(compute.device),
     }
-
-
-def some_images(dataset: data.Dataset, asked: argparse.Namespace) -> Tensor:
-    """The normalised test images to explain."""
-    return dataset.normalizer(dataset.test.images[: asked.explained])
 
 
 def main() -> None:
@@ -216,6 +202,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="of the usual loop's DataLoader")
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
+    results(asked.out)  # an error now, not after the measurements
     started, commit = time.perf_counter(), run.commit()
     compute = resolve(asked.device, "auto")
     dataset = data.load(DataConfig(dataset="cifar10", test_size=asked.test_images))

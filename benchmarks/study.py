@@ -10,6 +10,7 @@ goes on where it was. Points of another length or recipe need another file (--ou
 
 import argparse
 import contextlib
+import math
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -68,8 +69,9 @@ def train_point(dataset: data.Dataset, changes: dict[str, Any], seed: int, epoch
         val = trainer.data.val
         logits = predict(trainer.net, val, dataset.normalizer, Compute(compute.device, "fp32"))
         loss, accuracy = score(logits, val.labels)
-        found = {"val_loss": loss, "val_accuracy": accuracy}
-        found |= {name: row[name] for name in ("train_loss", "train_accuracy")}
+        if math.isfinite(loss):  # the last step may have spoiled it
+            found = {"val_loss": loss, "val_accuracy": accuracy}
+            found |= {name: row[name] for name in ("train_loss", "train_accuracy")}
     return found | {"seconds": round(time.perf_counter() - started, 1), "compute": compute.describe()}
 
 

@@ -1,6 +1,7 @@
 """The benchmark programs, on a small scale: what they store, and that a study goes on where it stopped."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import common
@@ -129,11 +130,42 @@ def test_both_ways_of_explaining_give_the_same_maps(narrow: None, monkeypatch: p
             assert torch.allclose(scaled, torch.from_numpy(maps), atol=1e-4), (target, layer)
 
 
-def test_a_matrix_product_is_timed_in_the_precision_of_training():
+def test_a_matrix_product_is_timed_in_the_precision_of_training(monkeypatch: pytest.MonkeyPatch):
     from gradcam_report.compute import Compute
 
-    for precision in ("fp32", "bf16"):
-        assert speed.matmul_rate(Compute(torch.device("cpu"), precision), 64) > 1e6
+    kinds = []
+
+    def timed(device: torch.device, work: Callable[[], torch.Tensor]) -> float:
+        kinds.append(work().dtype)
+        return 0.5 + len(kinds) % 2  # 1.5, 0.5, ...
+
+    monkeypatch.setattr(speed, "timed", timed)
+    for precision, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        assert speed.matmul_rate(Compute(torch.device("cpu"), precision), 8) == 2 * 8**3 / 0.5
+        assert set(kinds) == {kind}
+        kinds.clear()
+
+
+def test_memory_is_told_of_the_process_and_of_a_gpu():
+    assert benchmark.memory_in_words({"resident": 3.14}) == "3.1 GiB"
+    assert benchmark.memory_in_words({"resident": 3.14, "device": 12.0}) == "3.1 GiB, and 12.0 GiB of the GPU's"
+
+
+def test_a_training_whose_last_step_spoils_the_weights_is_a_result_too(monkeypatch: pytest.MonkeyPatch, narrow: None):
+    monkeypatch.setattr(study, "score", lambda logits, labels: (float("nan"), 0.1))
+    dataset = data.load(DataConfig(dataset="shapes", train_size=32, val_size=24, test_size=1))
+    found = study.train_point(dataset, {}, 0, 1, "cpu")
+    assert found["val_accuracy"] is found["val_loss"] is None and found["seconds"] > 0
+
+
+@pytest.mark.parametrize("program", [speed, costs, scaling_benchmark])
+def test_results_that_could_not_be_kept_are_told_before_measuring(
+    program: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "damaged.json").write_text("[1")
+    for name, fault in (("damaged.json", "is damaged; delete it"), ("no/such/folder.json", "cannot be written; name")):
+        with pytest.raises(ReportError, match=fault):
+            start(program, monkeypatch, "--device", "cpu", "--out", str(tmp_path / name))
 
 
 @pytest.mark.slow

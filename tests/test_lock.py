@@ -1,5 +1,6 @@
 """One computation at a time in a run folder, and a lock that dies with its process."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -47,6 +48,23 @@ def test_a_lock_is_released_when_the_work_fails(project: Path) -> None:
         raise RuntimeError
     with lock.held(folder):
         pass
+
+
+@pytest.mark.parametrize("kind", [errno.ENOLCK, errno.EACCES])
+def test_a_file_system_without_locks_goes_without_and_somebody_elses_file_is_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch, kind: int
+) -> None:
+    def acquire(self: object, timeout: float) -> None:
+        raise OSError(kind, os.strerror(kind))
+
+    monkeypatch.setattr(lock.FileLock, "acquire", acquire)
+    if kind == errno.ENOLCK:
+        with lock.held(run.RunFolder("runs/x")):
+            pass
+    else:
+        sentence = r"runs/x/\.lock cannot be opened \(Permission denied\); choose another run_dir\."
+        with pytest.raises(ReportError, match=sentence), lock.held(run.RunFolder("runs/x")):
+            pass
 
 
 @pytest.mark.parametrize("chapter", ["lr_finder", "training"])

@@ -137,7 +137,7 @@ def stepped(net: nn.Module, prepare: bool) -> tuple[list[torch.Tensor], list[flo
     for i in range(3):
         images, labels = torch.randn(6, 3, 32, 32, generator=random), torch.arange(6)
         if i == 0 and prepare:
-            assert step.warm_up(images, labels) > 0 and step.judge != step._judge
+            assert step.warm_up(images, labels, rest=2) > 0 and step.judge != step._judge
         losses.append(step(images, labels)[0].item())
     return [t.clone() for t in net.state_dict().values()], losses
 
@@ -167,7 +167,7 @@ def test_where_compiling_fails_the_step_stays_as_it_is(monkeypatch: pytest.Monke
     optimizer = optim.build_optimizer(net, config, lr=0.05)
     step = optim.Step(net, optimizer, config, CPU)
     before = [t.clone() for t in net.state_dict().values()]
-    step.warm_up(torch.randn(4, 3, 32, 32), torch.arange(4))
+    assert step.warm_up(torch.randn(4, 3, 32, 32), torch.arange(4)) == 0
     assert "The step is not compiled: no compiler here" in capsys.readouterr().out
     assert step.judge == step._judge and optimizer.move is optim.move
     assert all(torch.equal(a, b) for a, b in zip(before, net.state_dict().values(), strict=True))

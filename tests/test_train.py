@@ -465,14 +465,16 @@ def test_where_the_step_is_compiled_it_is_warmed_up_before_the_first_epoch(
     dataset: data.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(Compute, "compiles", property(lambda self: True))
-    seen: list[int] = []
-    monkeypatch.setattr(optim.Step, "warm_up", lambda self, images, labels: seen.append(len(images)) or 12.5)
+    seen: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        optim.Step, "warm_up", lambda self, images, labels, rest: seen.append((len(images), rest)) or 12.5
+    )
     subject, folder = trainer(dataset, epochs=1), run.RunFolder(tmp_path)
     subject.fit(folder, IDENTITY, progress=False)
     again = trainer(dataset, epochs=1)
     again.resume(folder, IDENTITY)
     again.fit(folder, IDENTITY, progress=False)  # nothing is left to train
-    assert seen == [16] and (subject.warm_up_seconds, again.warm_up_seconds) == (12.5, 0.0)
+    assert seen == [(16, 8)] and (subject.warm_up_seconds, again.warm_up_seconds) == (12.5, 0.0)
 
 
 def test_a_training_out_of_memory_keeps_its_checkpoint_and_gives_advice(

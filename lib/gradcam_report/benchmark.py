@@ -48,6 +48,12 @@ def side_by_side(speed: Mapping[str, Any]) -> dict[str, dict[str, Rate]]:
     return tasks
 
 
+def memory_in_words(memory: Mapping[str, float]) -> str:
+    """What `speed.peak_memory` found, in GiB: "3.1 GiB", "3.1 GiB, and 12.0 GiB of the GPU's"."""
+    own = f"{memory['resident']:.1f} GiB"
+    return f"{own}, and {memory['device']:.1f} GiB of the GPU's" if "device" in memory else own
+
+
 def power(config: BenchmarkConfig, compute: str) -> float:
     """The assumed power in watts of what trained, which `compute` describes as provenance does.
 

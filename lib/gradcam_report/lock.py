@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import errno
 import os
 import platform
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from .config import ReportError
 from .run import RESULTS, RunFolder, clear_temporaries, read_json, write_json
 
 OWNER = ".owner.json"
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)  # what a file system without locks says
 
 
 @contextmanager
@@ -21,20 +23,20 @@ def alone(path: Path, timeout: float) -> Iterator[None]:
     """Hold the system's lock on the file `path`, which is gone with its process, however that ends.
 
     Waits for it `timeout` seconds (for ever with -1), then raises `filelock.Timeout`. A file system without locks goes
-    without.
+    without; another `OSError`, such as a file of somebody else's, is raised.
     """
     lock = FileLock(path)
     try:
         lock.acquire(timeout=timeout)
-    except Timeout:  # an OSError too
-        raise
-    except (NotImplementedError, OSError):
-        yield
-        return
+    except NotImplementedError:
+        pass
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
     try:
         yield
     finally:
-        lock.release()
+        lock.release()  # if it is held
 
 
 @contextmanager
@@ -51,6 +53,10 @@ def held(folder: RunFolder, other: str = "run_dir") -> Iterator[None]:
         except Timeout:
             raise ReportError(
                 f"{folder.name} is in use by {_owner(folder)}; wait until that is done, or choose another {other}."
+            ) from None
+        except OSError as error:
+            raise ReportError(
+                f"{folder.name}/.lock cannot be opened ({error.strerror}); choose another {other}."
             ) from None
         stack.callback((folder / OWNER).unlink, missing_ok=True)
         clear_temporaries(folder.path, RESULTS)  # of a process that was killed: nobody else writes here now

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
@@ -170,22 +171,26 @@ class Step:
         loss = F.cross_entropy(logits, labels, label_smoothing=self.smoothing, reduction="sum") / whole
         return loss, (logits.detach().argmax(1) == labels).sum()
 
-    def warm_up(self, images: Tensor, labels: Tensor) -> float:
-        """Compile the step by making one on a batch, and undo it; returns the seconds.
+    def warm_up(self, images: Tensor, labels: Tensor, rest: int = 0) -> float:
+        """Compile the step by making some on a batch, and undo them; returns the seconds.
 
-        Where compiling fails, a GPU without its compiler for instance, the step stays as it is and a line says so.
+        `rest` is the size of an epoch's smaller last batch, 0 where there is none. Where compiling fails, a GPU without
+        its compiler for instance, the step stays as it is, a line says so, and 0 is returned.
         """
         started = time.perf_counter()
         try:
             self._compile()
-            with restored(self.net, self.optimizer):
-                for _ in range(2):  # the second step finds the momentum that the first one made
-                    self(images, labels)
+            with restored(self.net, self.optimizer), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="TensorFloat32")  # float32 is chosen, not overlooked
+                for size in (len(labels), len(labels), rest):  # the second step finds the momentum that the first made
+                    if size:
+                        self(images[:size], labels[:size])
         except Exception as error:  # whatever a compiler can raise: it is an aid only
             print(f"The step is not compiled: {' '.join(str(error).split())[:160]}", flush=True)
             self.judge = self._judge
             if isinstance(self.optimizer, Muon):
                 self.optimizer.move = move
+            return 0.0
         return time.perf_counter() - started
 
     def _compile(self) -> None:

@@ -138,7 +138,7 @@ class Trainer:
         epochs, images = self.recipe.schedule.epochs, len(self.data.train)
         if self.compute.compiles and self.epoch < epochs and self.team.size == 1:  # collectives break compiled code
             self.net.train()
-            self.warm_up_seconds = self.step.warm_up(*next(self.batches()))
+            self.warm_up_seconds = self.step.warm_up(*next(self.batches()), images % self.recipe.optim.batch_size)
         with tqdm(
             total=epochs * images, initial=self.epoch * images, unit="img", disable=not progress or not self.team.leads
         ) as bar:

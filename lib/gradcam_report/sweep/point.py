@@ -41,6 +41,10 @@ def execute(folder: run.RunFolder, slug: str) -> None:
             stack.enter_context(lock.alone(place / ".point.lock", PATIENCE))
         except Timeout:
             raise ReportError(f"{slug} is in use by another process; wait until that is done.") from None
+        except OSError as error:
+            raise ReportError(
+                f"{folder.name} cannot be written to ({error.strerror}); give the sweep another folder with --out."
+            ) from None
         if sweep.done(slug):
             return
         here = {"host": platform.node(), "process": os.getpid()}
