@@ -77,7 +77,7 @@ def test_rates_are_compared_only_with_runs_of_the_same_kind(folder: Path) -> Non
     write(folder, "max_lr", point("0.1", 0.7, max_lr=0.1))
     same = {"dataset": "cifar10", "optimizer": "muon", "batch_size": 500, "epochs": 20}
     assert load("max_lr").fits(same)
-    for other in ({"dataset": "shapes"}, {"optimizer": "sgd"}, {"batch_size": 64}):
+    for other in ({"dataset": "shapes"}, {"optimizer": "sgd"}, {"batch_size": 64}, {"sgd_lr_factor": 4.0}):
         assert not load("max_lr").fits(same | other)
 
 
@@ -97,6 +97,8 @@ def test_the_ablations_table_and_a_study_that_lacks_its_base(folder: Path) -> No
     write(folder, "ablation", point("the recipe", 0.8), point("no cutout", 0.795, cutout=0))
     rows = studies.ablation_rows(load("ablation"))
     assert rows == [["the recipe", "80.0 %", ""], ["no cutout", "79.5 %", "−0.50"]]
+    write(folder, "ablation", point("a", 0.7, cutout=0), point("the recipe", 0.8), point("b", 0.9, cutout=1))
+    assert [row[0] for row in studies.ablation_rows(load("ablation"))] == ["the recipe", "b", "a"]
     write(folder, "ablation", point("no cutout", 0.7, cutout=0))
     assert studies.ablation_rows(load("ablation")) == [["no cutout", "70.0 %", ""]]
 

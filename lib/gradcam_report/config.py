@@ -18,6 +18,7 @@ from .checked import short as short
 
 PUBLISHED = "artifacts/reference"
 PUBLISHED_SWEEP = "artifacts/sweep"
+PUBLISHED_VARIANTS = "artifacts/variants"  # trainings of other recipes, without their weights
 LAYERS = ("layer1", "layer2", "layer3", "layer4")
 
 

@@ -25,7 +25,16 @@ from typing import Any
 
 import numpy as np
 
-from .config import PUBLISHED, PUBLISHED_SWEEP, ReportError, field_names, parse_params, project_root, short
+from .config import (
+    PUBLISHED,
+    PUBLISHED_SWEEP,
+    PUBLISHED_VARIANTS,
+    ReportError,
+    field_names,
+    parse_params,
+    project_root,
+    short,
+)
 from .forms import FORMS
 from .plain import Found, json_object
 from .plain import unreadable as unreadable
@@ -167,7 +176,7 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         root = project_root()
         self.path = root / path
-        published = {(root / name).resolve() for name in (PUBLISHED, PUBLISHED_SWEEP)}
+        published = {(root / name).resolve() for name in (PUBLISHED, PUBLISHED_SWEEP, PUBLISHED_VARIANTS)}
         self.published = not published.isdisjoint([self.path.resolve(), *self.path.resolve().parents])
         self.name = os.path.relpath(self.path, root) if self.path.is_relative_to(root) else str(path)
 

@@ -9,6 +9,8 @@ import numpy as np
 from . import forms, plain, plots
 from .config import ReportError, project_root
 
+RATES_DEPEND_ON = ("dataset", "optimizer", "batch_size", "muon_momentum", "sgd_lr_factor")
+
 
 @dataclass(frozen=True)
 class Point:
@@ -48,7 +50,7 @@ class Study:
     def fits(self, parameters: Mapping[str, Any]) -> bool:
         """Whether the rates of a run with these `parameters` mean the same as those of the study."""
         own = self.recipe | self.protocol
-        return all(parameters.get(name) == own.get(name) for name in ("dataset", "optimizer", "batch_size"))
+        return all(parameters.get(name) == own.get(name) for name in RATES_DEPEND_ON)
 
     @property
     def standard_error(self) -> float:
@@ -145,10 +147,10 @@ def better_than(study: Study, base: str = "the recipe") -> str:
 
 
 def differences(study: Study, base: str = "the recipe") -> Mapping[str, float]:
-    """By how much each other point is better than `base`, in accuracy (0-1); worse below 0.
+    """By how much each other point is better than `base`, in accuracy (0-1), the best first; worse below 0.
 
     nan for all where the study does not hold `base`.
     """
-    means = {point.name: point.mean for point in study.points}
+    means = {point.name: point.mean for point in sorted(study.points, key=lambda point: -point.mean)}
     means.setdefault(base, np.nan)
     return {name: mean - means[base] for name, mean in means.items() if name != base}

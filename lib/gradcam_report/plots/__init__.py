@@ -18,6 +18,7 @@ from gradcam_report.plots.style import SCREEN_DPI, STYLE, ReportFigure, percent,
 from gradcam_report.plots.sweep import sweep_curves, sweep_results
 from gradcam_report.plots.training import SERIES, curves, lr_curve, peak_study, schedule
 from gradcam_report.plots.trust import forgetting, hiding, ratings
+from gradcam_report.plots.variants import race
 
 __all__ = [
     "SCREEN_DPI",
@@ -50,6 +51,7 @@ __all__ = [
     "peak_study",
     "percent",
     "plane",
+    "race",
     "rates",
     "ratings",
     "reliability",

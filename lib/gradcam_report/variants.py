@@ -1,0 +1,133 @@
+"""Trainings of other recipes at the published run's full length: what became of what short trainings promised."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import cases, errors, plots, run
+from .config import PUBLISHED, PUBLISHED_VARIANTS, ReportError, project_root, short
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A training: the parameters in which it differs from the published one, none for that one itself.
+
+    `metrics` are those of metrics.json, `accuracy` float64 (E,), 0-1, is that of the test images after each epoch.
+    """
+
+    changes: dict[str, Any]
+    metrics: dict[str, Any]
+    accuracy: np.ndarray
+    predictions: errors.Predictions
+
+    @property
+    def name(self) -> str:
+        """The changes in words, or "as published"."""
+        return in_words(self.changes) or "as published"
+
+    @property
+    def wrong(self) -> set[int]:
+        """The test images, by number, that it gets wrong."""
+        return set(self.predictions.indices[self.predictions.wrong].tolist())
+
+    @property
+    def standard_error(self) -> float:
+        """Of the difference to another training's accuracy (0-1), for the choice of test images: sqrt(2 p (1 - p) / n).
+
+        For networks judged on different images; on the same ones, as here, it is rather smaller.
+        """
+        p, n = self.metrics["test_accuracy"], self.metrics["test_images"]
+        return float(np.sqrt(2 * p * (1 - p) / n))
+
+
+def load() -> list[Variant]:
+    """The published training, and those in artifacts/variants, by folder.
+
+    Raises `ReportError` for a folder that holds no results, or those of other images or of another length.
+    """
+    published = run.RunFolder(PUBLISHED)
+    base = _read(published, {})
+    found = [base]
+    for folder in _folders():
+        other = _read(folder, _parameters(published))
+        same_images = np.array_equal(other.predictions.indices, base.predictions.indices)
+        if not other.changes or not same_images or len(other.accuracy) != len(base.accuracy):
+            raise ReportError(
+                f"{folder.name} is no variant of {PUBLISHED}: it has the same parameters, other test images or another "
+                "number of epochs; move it elsewhere."
+            )
+        found.append(other)
+    return found
+
+
+def in_words(changes: Mapping[str, Any]) -> str:
+    """Parameters and their values: "sgd_lr_factor 0.25, cutout 0"."""
+    return ", ".join(f"{name} {short(value)}" for name, value in changes.items())
+
+
+def _folders() -> list[run.RunFolder]:
+    return [run.RunFolder(path.parent) for path in sorted(project_root().glob(f"{PUBLISHED_VARIANTS}/*/run.json"))]
+
+
+def _changed(own: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in own.items() if base.get(name) != value}
+
+
+def _parameters(folder: run.RunFolder) -> dict[str, Any]:
+    folder.need("run.json", "training")
+    record = folder.record("run")
+    return record["parameters"] if record else {}
+
+
+def _read(folder: run.RunFolder, base: dict[str, Any]) -> Variant:
+    own = _parameters(folder)
+    changes = _changed(own, base) if base else {}
+    history = run.read_table(folder.need("history.csv", "training"))
+    metrics = run.read_json(folder.need("metrics.json", "training"))
+    return Variant(changes, metrics, history["test_accuracy"], cases.predictions_of(folder))
+
+
+def onsets_in_words() -> str:
+    """The divergence onset that a range test found for each variant, for prose: "sgd_lr_factor 0.25: 0.152"."""
+    base = run.RunFolder(PUBLISHED).record("lr_find")
+    found = []
+    for folder in _folders():
+        record = folder.record("lr_find")
+        if base and record:
+            onset = record["result"].get("suggestions", {}).get("divergence onset")
+            changes = _changed(record["parameters"], base["parameters"])
+            found.append(f"{in_words(changes)}: {f'{onset:.3g}' if onset else 'not found'}")
+    return "; ".join(found) or "(no other recipe was tested)"
+
+
+def rows(found: list[Variant]) -> list[list[str]]:
+    """Rows of a table: training, test accuracy in three ways, cross-entropy, errors, of them shared with the first."""
+    return [
+        [
+            one.name,
+            *(f"{100 * one.metrics[f'test_accuracy{way}']:.2f} %" for way in ("", "_flip", "_crops")),
+            f"{one.metrics['test_loss']:.4f}",
+            str(len(one.wrong)),
+            str(len(one.wrong & found[0].wrong)) if one is not found[0] else "",
+        ]
+        for one in found
+    ]
+
+
+def lead_in_words(found: list[Variant]) -> dict[str, str]:
+    """How far the first variant is ahead of the published training, for prose: in the first quarter and at the end.
+
+    Also two standard errors of such a difference; all in points of test accuracy.
+    """
+    names = ("variant", "variant_early", "variant_end", "variant_error", "variant_shared", "variant_own")
+    if len(found) < 2:
+        return dict.fromkeys(names, "(no other recipe was trained)")
+    base, other = found[:2]
+    lead = 100 * (other.accuracy - base.accuracy)
+    quarter = max(1, len(lead) // 4)
+    early, end = plots.signed(lead[:quarter].mean()), plots.signed(lead[-1])
+    error = f"{200 * base.standard_error:.2f}"
+    shared = len(base.wrong & other.wrong)
+    return dict(zip(names, (other.name, early, end, error, str(shared), str(len(base.wrong) - shared)), strict=True))
