@@ -94,7 +94,7 @@ def results(out: Path) -> dict[str, Any]:
 
     To be asked before anything is measured.
     """
-    if not out.parent.is_dir() or not os.access(out if out.exists() else out.parent, os.W_OK):
+    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):  # it is replaced as a whole
         raise ReportError(f"{out} cannot be written; name another file with --out.")
     if not out.exists():
         return {}

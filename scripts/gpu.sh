@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Everything about this report that wants a GPU, in one go: the reference run with five seeds, the speed benchmark, the
-# studies at full length, and every chapter executed on what came of them. After each part all results so far are packed
-# into OUT. What is done is not done again: the same command goes on after an interruption.
+# Everything about this report that wants a GPU, in one go: the reference run with five seeds, the speed benchmark, every
+# chapter executed on them, the studies at full length, and the chapters once more. After each part the results so far
+# are packed into OUT. What is done is not done again: the same command goes on after an interruption.
 #
 #   scripts/gpu.sh [OUT]      OUT: a folder for the results, packed into pieces of at most 15 MB (default runs/gpu/out)
 #   LIMIT=570 scripts/gpu.sh OUT      stops in time, for a machine that gives only so many seconds to a command
@@ -9,6 +9,7 @@
 #
 # CIFAR10_ROOT names the folder that holds cifar-10-batches-py, HUMAN_LABELS_ROOT that of people's votes, PYTHON the
 # interpreter (default: .venv/bin/python). Results are kept in runs/gpu; STUDY_SEEDS (default 1) trains more of each point.
+# Needs Linux, for timeout.
 set -euo pipefail
 shopt -s nullglob
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -23,61 +24,64 @@ if [[ -n "${REHEARSE:-}" ]]; then
 fi
 out="${1:-$work/out}"
 python="${PYTHON:-.venv/bin/python}"
-run=$work/reference
-deadline=$((SECONDS + ${LIMIT:-1000000}))
-mkdir -p "$out" "$work"
+run=$work/reference pieces=$work/pieces
+deadline=$((SECONDS + ${LIMIT:-1000000} - 20)) # what is left is for packing
+mkdir -p "$out" "$pieces"
 log() { printf '%s %s\n' "$(date -u +%H:%M:%S)" "$*" | tee -a "$work/times.txt"; }
 
-# pack [PATH...]: by default all that was measured so far and the network of the first seed, but no checkpoints.
+# pack NAME PATH...: kept in runs/gpu too, so that every call can hand over all there is.
 pack() {
-  rm -f "$out"/results.tar.*
-  cp "$work/times.txt" "$out"
-  (($#)) || set -- --exclude='checkpoint*' --exclude='seed-*/model.safetensors' --exclude="$work/out" "$work"
-  tar -cf - "$@" | split -b 15000000 -d - "$out/results.tar."
+  local name=$1
+  shift
+  rm -f "$pieces/$name".tar.*
+  tar -cf - "$@" | split -b 15000000 -d - "$pieces/$name.tar."
 }
+# All that was measured and the network of the first seed, but no checkpoints.
+hand_over() {
+  pack measured --exclude='checkpoint*' --exclude='seed-*/model.safetensors' --exclude="$work/out" --exclude="$pieces" "$work"
+  rm -f "$out"/*.tar.*
+  cp "$pieces"/* "$out"
+}
+trap hand_over EXIT
 
 # step NAME COMMAND...: once, within the time that is left; what takes longer goes on at the next call.
 step() {
-  local name=$1 left=$((deadline - SECONDS - 20)) status=0
+  local name=$1 status=0
   shift
   [[ ! -e "$work/$name.done" ]] || return 0
-  ((left > 0)) || over "$name"
+  ((SECONDS < deadline)) || over "$name"
   log "$name"
-  timeout -k 10 "$left" "$python" "$@" || status=$?
-  ((status != 124 && status != 137)) || over "$name"
+  timeout --foreground -k 10 $((deadline - SECONDS)) "$python" "$@" || status=$?
+  ((status == 0 || SECONDS < deadline)) || over "$name"
   ((status == 0)) || return "$status"
+  [[ "$name" != publish* ]] || pack published artifacts/reference book/*.ipynb benchmarks/*.json
   touch "$work/$name.done"
+  hand_over
 }
 over() {
   log "the time is up in the part $1; give the same command again to go on"
-  pack
   exit 3
 }
 
-if [[ -e "$work/publish.done" ]]; then
-  echo "Everything is done; for a new run remove $work."
-  exit 0
-fi
-if [[ -z "${REHEARSE:-}" ]]; then
-  "$python" scripts/gpu_ready.py
-fi
-for chapter in lr_finder training; do
-  step "$chapter" -m gradcam_report run --params params/full.yaml --run-dir "$run" --only "$chapter" --no-site \
-    "${sizes[@]}" $([[ "$chapter" == training ]] && echo "-p seeds=$seeds")
-  pack
-done
+[[ -e "$work/publish-again.done" ]] || [[ -n "${REHEARSE:-}" ]] || "$python" scripts/gpu_ready.py
+step lr_finder -m gradcam_report run --params params/full.yaml --run-dir "$run" --only lr_finder --no-site "${sizes[@]}"
+step training -m gradcam_report run --params params/full.yaml --run-dir "$run" --only training --no-site "${sizes[@]}" \
+  -p "seeds=$seeds"
 [[ -e "$work/results.json" ]] || cp benchmarks/results.json "$work/results.json" # what else was measured stays in it
 if [[ -z "${REHEARSE:-}" || -n "${CIFAR10_ROOT:-}" ]]; then
   step speed benchmarks/speed.py "${block[@]}" --out "$work/results.json" || log "speed was not measured"
-  pack
+fi
+if [[ -z "${REHEARSE:-}" ]]; then
+  cp "$work/results.json" benchmarks/
+  step publish -m gradcam_report publish "$run"
 fi
 for study in max_lr ablation; do
   step "$study" benchmarks/study.py "$study" "${point[@]}" --out "$work/$study-full.json" || log "$study failed"
-  pack
 done
 if [[ -z "${REHEARSE:-}" ]]; then
-  cp "$work/results.json" "$work"/*-full.json benchmarks/
-  step publish -m gradcam_report publish "$run"
-  pack artifacts/reference book/*.ipynb benchmarks/*.json
+  for study in max_lr ablation; do
+    [[ ! -e "$work/$study.done" ]] || cp "$work/$study-full.json" benchmarks/ # not half a study
+  done
+  step publish-again -m gradcam_report publish "$run"
 fi
-log "done: cat $out/results.tar.* | tar -x"
+log "done: for name in published measured; do cat $out/\$name.tar.* | tar -x; done"

@@ -15,20 +15,16 @@ import pytest
 TOP = Path(__file__).parents[1]
 STAND_IN = """#!/usr/bin/env bash
 echo "$@" >> asked.txt
+[[ "$*" != *study.py* ]] || echo '{}' > "${@: -1}"
 [[ -z "${FAIL:-}" || "$*" != *$FAIL* ]] || exit 7
 [[ -z "${SLOW:-}" || "$*" != *$SLOW* ]] || exec sleep 60
-[[ "$*" != *study.py* ]] || echo '{}' > "${@: -1}"
 [[ "$*" != *publish* ]] || echo new > artifacts/reference/metrics.json
 """
-ALL = [
-    "gpu_ready",
-    "--only lr_finder",
-    "--only training",
-    "speed.py",
-    "study.py max_lr",
-    "study.py ablation",
-    "publish",
-]
+TRAINED = ["gpu_ready", "--only lr_finder", "--only training"]
+STUDIES = ["study.py max_lr", "study.py ablation"]
+ALL = [*TRAINED, "speed.py", "publish", *STUDIES, "publish"]
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the script needs Linux")
 
 
 @pytest.fixture
@@ -53,40 +49,64 @@ def called(checkout: Path, **environment: str) -> tuple[int, list[str]]:
     return done.returncode, [next(part for part in ALL if part in line) for line in lines]
 
 
-def packed(checkout: Path) -> set[str]:
-    """The files in the pieces that the script left."""
+def packed(checkout: Path, name: str) -> dict[str, bytes]:
+    """The files in the pieces `name` that the script handed over."""
     whole = checkout / "whole.tar"
-    whole.write_bytes(b"".join(piece.read_bytes() for piece in sorted((checkout / "out").glob("results.tar.*"))))
+    whole.write_bytes(b"".join(piece.read_bytes() for piece in sorted((checkout / "out").glob(f"{name}.tar.*"))))
     with tarfile.open(whole) as archive:
-        return {member.name for member in archive if member.isfile()}
+        return {member.name: archive.extractfile(member).read() for member in archive if member.isfile()}
 
 
-def test_all_parts_are_done_in_order_and_packed_and_none_is_done_twice(checkout: Path) -> None:
+def sent_anew(checkout: Path) -> None:
+    """What a machine does that copies the checkout before each command: only ignored folders stay as they are."""
+    shutil.rmtree(checkout / "out", ignore_errors=True)
+    (checkout / "artifacts/reference/metrics.json").write_text("old")
+    for path in (checkout / "benchmarks").glob("*-full.json"):
+        path.unlink()
+
+
+def test_all_parts_are_done_in_order_and_none_is_done_twice_and_every_call_hands_over_all(checkout: Path) -> None:
     assert called(checkout) == (0, ALL)
-    found = packed(checkout)
-    assert {"artifacts/reference/metrics.json", "book/training.ipynb", "benchmarks/max_lr-full.json"} <= found
-    assert called(checkout) == (0, [])
+    for _ in range(2):
+        found = packed(checkout, "published")
+        assert {"book/training.ipynb", "benchmarks/max_lr-full.json", "benchmarks/ablation-full.json"} <= found.keys()
+        assert found["artifacts/reference/metrics.json"] == b"new\n"
+        sent_anew(checkout)
+        assert called(checkout) == (0, [])
 
 
-def test_what_fails_on_the_way_costs_nothing_but_itself(checkout: Path) -> None:
-    assert called(checkout, FAIL="speed.py") == (0, ALL)
-    assert "artifacts/reference/metrics.json" in packed(checkout)
+@pytest.mark.parametrize("part", ["speed.py", *STUDIES])
+def test_what_fails_on_the_way_costs_nothing_but_itself(checkout: Path, part: str) -> None:
+    assert called(checkout, FAIL=part) == (0, ALL)
+    found = packed(checkout, "published")
+    assert found["artifacts/reference/metrics.json"] == b"new\n"
+    assert ("benchmarks/ablation-full.json" in found) == (part != "study.py ablation"), "half a study is none"
 
 
 def test_a_machine_without_all_that_is_needed_is_refused_at_once(checkout: Path) -> None:
-    assert called(checkout, FAIL="gpu_ready") == (7, ["gpu_ready"])
+    assert called(checkout, FAIL="gpu_ready") == (7, TRAINED[:1])
 
 
 def test_when_training_fails_nothing_is_published_and_the_same_command_goes_on(checkout: Path) -> None:
-    assert called(checkout, FAIL="--only training") == (7, ALL[:3])
+    assert called(checkout, FAIL="--only training") == (7, TRAINED)
+    assert "runs/gpu/lr_finder.done" in packed(checkout, "measured")
+    sent_anew(checkout)
     assert called(checkout) == (0, [ALL[0], *ALL[2:]])
 
 
-def test_when_the_time_is_up_what_there_is_is_packed_and_the_same_command_goes_on(checkout: Path) -> None:
-    status, parts = called(checkout, SLOW="study.py ablation", LIMIT="23")
-    assert (status, parts) == (3, ALL[:6])
-    assert "runs/gpu/max_lr-full.json" in packed(checkout) and "book/training.ipynb" not in packed(checkout)
-    assert called(checkout) == (0, [ALL[0], *ALL[5:]])
+def test_when_the_time_is_up_what_there_is_is_handed_over_and_the_same_command_goes_on(checkout: Path) -> None:
+    status, parts = called(checkout, SLOW="study.py ablation", LIMIT="30")
+    assert (status, parts) == (3, ALL[:7])
+    assert "runs/gpu/max_lr-full.json" in packed(checkout, "measured")
+    assert packed(checkout, "published")["artifacts/reference/metrics.json"] == b"new\n"
+    sent_anew(checkout)
+    assert called(checkout) == (0, [ALL[0], *ALL[6:]])
+    assert "benchmarks/ablation-full.json" in packed(checkout, "published")
+
+
+def test_a_part_that_the_system_kills_is_no_end_of_the_time(checkout: Path) -> None:
+    (checkout / "python").write_text(STAND_IN.replace("exit 7", "kill -9 $$"))
+    assert called(checkout, FAIL="speed.py") == (0, ALL)
 
 
 def test_a_machine_without_a_gpu_is_told_so() -> None:

@@ -103,6 +103,14 @@ def test_the_ablations_table_and_a_study_that_lacks_its_base(folder: Path) -> No
     assert studies.ablation_rows(load("ablation")) == [["no cutout", "70.0 %", ""]]
 
 
+def test_what_to_mind_depends_on_how_long_and_how_often_was_trained(folder: Path) -> None:
+    write(folder, "ablation", point("the recipe", 0.8))
+    short = studies.caution(load("ablation"), 20)
+    assert short.startswith("With one seed each") and "another race than a long one" in short
+    write(folder, "ablation-full", point("the recipe", 0.9), point("the recipe", 0.9, seed=1), train_size=0, epochs=20)
+    assert studies.caution(load("ablation"), 20) == "These trainings are as long as the published one."
+
+
 def test_the_figure_carries_the_points_and_the_rules() -> None:
     rules = {"divergence onset": 0.03, "valley": 0.003, "none": None}
     figure = plots.peak_study([0.01, 0.1, 1], [0.5, 0.75, 0.25], rules, "divergence onset")

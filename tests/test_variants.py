@@ -46,7 +46,8 @@ def test_a_variant_is_compared_epoch_by_epoch_and_image_by_image(published: Path
         "variant": "sgd_lr_factor 0.25",
         "variant_early": "+20.00",
         "variant_end": "+0.00",
-        "variant_error": f"{200 * (2 * 0.5 * 0.5 / 4) ** 0.5:.2f}",
+        "variant_error": "70.71",  # one image is wrong for the one only and one for the other: 2 * sqrt(2) / 4
+        "variant_verdict": "can be chance",
         "variant_shared": "1",
         "variant_own": "1",
     }

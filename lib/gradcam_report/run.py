@@ -204,7 +204,9 @@ class RunFolder:
         """The path of `file`; raises `ReportError` naming the chapter that makes it when it is missing."""
         path = self.path / file
         if self.published and not path.is_file():
-            raise ReportError(f"{self.name} holds no {file}; restore it from the repository or choose another run_dir.")
+            raise ReportError(
+                f"{self.name} holds no {file}; choose another run_dir, or restore it if the repository has it."
+            )
         if not path.is_file():
             raise ReportError(
                 f"{self.name} holds no {file}; run the chapter {chapter} with -p run_dir {self.name} first."

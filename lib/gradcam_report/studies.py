@@ -146,6 +146,19 @@ def better_than(study: Study, base: str = "the recipe") -> str:
     return ", ".join(f"{name} ({plots.signed(100 * gain)})" for name, gain in found.items()) or "none"
 
 
+def caution(study: Study, epochs: int) -> str:
+    """What to mind when a published training of `epochs` epochs is judged by this study, in sentences."""
+    few = "With one seed each, a little more than that is needed. "
+    alone = few if max(len(point.accuracies) for point in study.points) == 1 else ""
+    if study.protocol["epochs"] >= epochs and not study.protocol["train_size"]:
+        return alone + "These trainings are as long as the published one."
+    return alone + (
+        "And a short training is another race than a long one: what keeps a network from learning its images by heart "
+        "(cutout, cropping, smoothing) may cost accuracy in a few epochs and pay in many, and what makes it learn "
+        "faster may win nothing in the end."
+    )
+
+
 def differences(study: Study, base: str = "the recipe") -> Mapping[str, float]:
     """By how much each other point is better than `base`, in accuracy (0-1), the best first; worse below 0.
 

@@ -34,9 +34,9 @@ class Variant:
 
     @property
     def standard_error(self) -> float:
-        """Of the difference to another training's accuracy (0-1), for the choice of test images: sqrt(2 p (1 - p) / n).
+        """The most that the standard error of a difference to its accuracy (0-1) can be, for the choice of test images.
 
-        For networks judged on different images; on the same ones, as here, it is rather smaller.
+        sqrt(2 p (1 - p) / n) is that of networks judged on different images.
         """
         p, n = self.metrics["test_accuracy"], self.metrics["test_images"]
         return float(np.sqrt(2 * p * (1 - p) / n))
@@ -119,15 +119,18 @@ def rows(found: list[Variant]) -> list[list[str]]:
 def lead_in_words(found: list[Variant]) -> dict[str, str]:
     """How far the first variant is ahead of the published training, for prose: in the first quarter and at the end.
 
-    Also two standard errors of such a difference; all in points of test accuracy.
+    Also two standard errors of the difference at the end, for the choice of test images, on which both are judged:
+    sqrt(b + c) / n, where b images are wrong for the one network only and c for the other. In points of test accuracy.
     """
-    names = ("variant", "variant_early", "variant_end", "variant_error", "variant_shared", "variant_own")
+    names = [f"variant{end}" for end in ("", "_early", "_end", "_error", "_verdict", "_shared", "_own")]
     if len(found) < 2:
         return dict.fromkeys(names, "(no other recipe was trained)")
     base, other = found[:2]
     lead = 100 * (other.accuracy - base.accuracy)
     quarter = max(1, len(lead) // 4)
+    error = 200 * len(base.wrong ^ other.wrong) ** 0.5 / base.metrics["test_images"]
+    verdict = "can be chance" if abs(lead[-1]) <= error else "is more than the choice of test images explains"
+    shared = base.wrong & other.wrong
     early, end = plots.signed(lead[:quarter].mean()), plots.signed(lead[-1])
-    error = f"{200 * base.standard_error:.2f}"
-    shared = len(base.wrong & other.wrong)
-    return dict(zip(names, (other.name, early, end, error, str(shared), str(len(base.wrong) - shared)), strict=True))
+    counts = (str(len(shared)), str(len(base.wrong - shared)))
+    return dict(zip(names, (other.name, early, end, f"{error:.2f}", verdict, *counts), strict=True))

@@ -16,7 +16,7 @@ def race(accuracies: Mapping[str, ArrayLike], error: float) -> ReportFigure:
     """Draw the test accuracy after each epoch, and by how much the others are ahead of the first.
 
     Args:
-        accuracies: name -> float (E,), 0-1, after epochs 1 to E; two at least.
+        accuracies: name -> float (E,), 0-1, after epochs 1 to E.
         error: difference, 0-1, within which two of them cannot be told apart; drawn as a band.
     """
     figure = new_figure(3.0)
