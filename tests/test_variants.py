@@ -62,6 +62,11 @@ def test_without_variants_the_chapter_says_so(published: Path) -> None:
     plots.race({one.name: one.accuracy for one in found}, 0.1)
 
 
+def test_where_nothing_is_published_nothing_is_compared(project: Path) -> None:
+    assert variants.load() == [] == variants.rows([])
+    assert "no other recipe" in variants.lead_in_words([])["variant"] and "no other" in variants.onsets_in_words()
+
+
 @pytest.mark.parametrize("fault", ["the same parameters", "another length"])
 def test_what_does_not_compare_is_refused(published: Path, fault: str) -> None:
     if fault == "another length":

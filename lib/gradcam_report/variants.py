@@ -43,11 +43,13 @@ class Variant:
 
 
 def load() -> list[Variant]:
-    """The published training, and those in artifacts/variants, by folder.
+    """The published training, and those in artifacts/variants, by folder; nothing where nothing is published.
 
     Raises `ReportError` for a folder that holds no results, or those of other images or of another length.
     """
     published = run.RunFolder(PUBLISHED)
+    if not (published / "run.json").exists():
+        return []
     base = _read(published, {})
     found = [base]
     for folder in _folders():
