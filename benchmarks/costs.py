@@ -73,11 +73,12 @@ def steps(batch: int, count: int, device: str) -> tuple[Callable[[], Any], Calla
     net = compute.place(model.build(0))
     optimizer = optim.build_optimizer(net, config, lr=1e-3)
     step = optim.Step(net, optimizer, config, compute)
-    if compute.compiles:
-        step.warm_up(*next(augment.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, 0)))
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         return augment.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, 0)
+
+    if compute.compiles:
+        step.warm_up(*next(batches()))
 
     def test() -> None:
         config = RangeTestConfig(iterations=count, end_lr=2e-3, stop_factor=1e6)  # so low that it never stops early

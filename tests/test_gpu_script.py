@@ -3,11 +3,14 @@
 A stand-in for Python notes what it is asked to do.
 """
 
+import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -114,3 +117,14 @@ def test_a_machine_without_a_gpu_is_told_so() -> None:
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(words, cwd=TOP, env=environment, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith("gpu_ready: PyTorch finds no GPU; use a machine with one")
+
+
+def test_all_that_the_report_depends_on_is_asked_for() -> None:
+    spec = importlib.util.spec_from_file_location("gpu_ready", TOP / "scripts" / "gpu_ready.py")
+    ready = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(ready)
+    project = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = {re.split(r"[<>=]", line)[0].lower() for line in project["dependencies"]}
+    imported = {"pyyaml": "yaml", "scikit-learn": "sklearn"}
+    asked = {imported.get(name, name) for name in names} - {"torch", "numpy"}  # these come with torchvision
+    assert asked <= set(ready.MODULES)

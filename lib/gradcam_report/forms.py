@@ -5,170 +5,107 @@ A key that is missing is missed by who asks for it (see `plain.Found`), unless t
 
 from typing import Any
 
+Form = dict[str, Any]
+
+
+def _object(properties: Form, *required: str) -> Form:
+    """An object with these properties, of which the `required` ones must be there; others are not looked at."""
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+def _each(value: Form, **more: Any) -> Form:
+    """An object whose values all have one form."""
+    return {"type": "object", "additionalProperties": value, **more}
+
+
 _TEXT = {"type": "string", "maxLength": 300, "pattern": r"\A[^<>\x00-\x1f\x7f]*\Z"}  # it is shown on pages
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _POSITIVE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1e18}
-_POSITIVES = {"type": "object", "additionalProperties": _POSITIVE}
+_SECONDS = {"type": "number", "minimum": 0, "maximum": 1e12}
+_SETTING = {"type": "number", "minimum": 0, "maximum": 1e9}
 _IMAGES = {"type": "integer", "minimum": 1, "maximum": 10**6}
-_SPREAD = {
-    "type": "object",
-    "required": ["median", "low", "high"],
-    "properties": dict.fromkeys(("median", "low", "high"), _POSITIVE),
-}
-_MADE = {
-    "type": "object",
-    "properties": {
+_COUNT = {"type": "integer", "minimum": 0, "maximum": 10**9}
+_SOME = {**_COUNT, "minimum": 1}
+_SPREAD = _object(dict.fromkeys(("median", "low", "high"), _POSITIVE), "median", "low", "high")
+_MADE = _object(
+    {
         **dict.fromkeys(("finished", "compute", "data", "system"), _TEXT),
-        "seconds": {"type": "number", "minimum": 0, "maximum": 1e12},
-        "versions": {"type": "object", "additionalProperties": _TEXT},
+        "seconds": _SECONDS,
+        "versions": _each(_TEXT),
         "commit": {"anyOf": [_TEXT, {"type": "null"}]},
-    },
-}
-RECORD = {
-    "type": "object",
-    "properties": {
+    }
+)
+RECORD = _object(
+    {
         "parameters": {"type": "object"},
-        "result": {
-            "type": "object",
-            "properties": {
-                "suggestions": {"type": "object", "additionalProperties": {"anyOf": [_POSITIVE, {"type": "null"}]}},
+        "result": _object(
+            {
+                "suggestions": _each({"anyOf": [_POSITIVE, {"type": "null"}]}),
                 "ended": _TEXT,
                 "lr_source": _TEXT,
                 "classes": {"type": "array", "items": _TEXT},
-            },
-        },
+            }
+        ),
         "provenance": _MADE,
-    },
-}
+    }
+)
 METRICS = {
-    "type": "object",
-    "properties": {
-        **dict.fromkeys(("train_images", "test_images"), _IMAGES),
-        "training_seconds": {"type": "number", "minimum": 0, "maximum": 1e12},
-    },
+    **_object({**dict.fromkeys(("train_images", "test_images"), _IMAGES), "training_seconds": _SECONDS}),
     "patternProperties": {"_accuracy": _SHARE},
     "additionalProperties": {"type": "number"},
 }
-SPEED = {
-    "type": "object",
-    "required": ["speed", "provenance"],
-    "properties": {
-        "speed": {
-            "type": "object",
-            "properties": {
-                "settings": {
-                    "type": "object",
-                    "properties": {"device": _TEXT},
-                    "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1e9},
-                },
-                "images_per_second": {"type": "object", "additionalProperties": _SPREAD},
-                **dict.fromkeys(("ratio_train", "ratio_test", "ratio_explain"), _SPREAD),
-                **dict.fromkeys(("test_set_seconds", "memory_gib"), _POSITIVES),
-                **dict.fromkeys(("share_of_peak", "peak_flops"), _POSITIVE),
-                "compile_seconds": {"type": ["number", "null"], "minimum": 0, "maximum": 1e12},
-            },
-        },
-        "provenance": _MADE,
-    },
-}
-COSTS = {
-    "type": "object",
-    "required": ["costs", "growth"],
-    "properties": {
-        "costs": {
-            "type": "object",
-            "required": [
-                "augmentation", "ratio_augmentation", "ratio_range_test", "help_seconds", "python_seconds",
-                "site_seconds", "chapters", "provenance",
-            ],
-            "properties": {
-                "augmentation": {"type": "object", "required": ["ours"], "properties": {"ours": _SPREAD}},
-                **dict.fromkeys(("ratio_augmentation", "ratio_range_test", "help_seconds", "python_seconds"), _SPREAD),
-                "site_seconds": {"anyOf": [_POSITIVE, {"type": "null"}]},
-                "chapters": {
-                    "type": "object",
-                    "propertyNames": _TEXT,
-                    "additionalProperties": {
-                        "type": "object",
-                        "required": ["seconds", "papermill"],
-                        "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1e9},
-                    },
-                },
-                "provenance": {**_MADE, "required": ["compute"]},
-            },
-        },
-        "growth": {
-            "type": "object",
-            "propertyNames": _TEXT,
-            "minProperties": 1,
-            "additionalProperties": {
-                "type": "array",
-                "minItems": 2,
-                "items": {"type": "object", "required": ["seconds", "gib"], "additionalProperties": _POSITIVE},
-            },
-        },
-    },
-}  # fmt: skip
-_SIZES = {"type": "object", "required": ["1"], "propertyNames": {"pattern": r"\A[1-9][0-9]{0,5}\Z"}}
-SCALING = {
-    "type": "object",
-    "required": ["scaling"],
-    "properties": {
-        "scaling": {
-            "type": "object",
-            "required": ["shared", "side_by_side", "settings", "provenance"],
-            "properties": {
-                "shared": {
-                    **_SIZES,
-                    "additionalProperties": {
-                        "type": "object",
-                        "required": ["step", "part", "gradients", "few"],
-                        "additionalProperties": _SPREAD,
-                    },
-                },
-                "side_by_side": {**_SIZES, "additionalProperties": _POSITIVE},
-                "settings": {
-                    "type": "object",
-                    "required": ["cores", "batch", "points"],
-                    "properties": dict.fromkeys(("cores", "batch", "points"), _IMAGES),
-                },
-                "provenance": {**_MADE, "required": ["compute", "finished"]},
-            },
-        }
-    },
-}
-_COUNT = {"type": "integer", "minimum": 0, "maximum": 10**9}
-STUDY = {
-    "type": "object",
-    "required": ["protocol", "recipe", "points", "provenance"],
-    "properties": {
-        "protocol": {
-            "type": "object",
-            "required": ["dataset", "train_size", "val_size", "epochs"],
-            "properties": {
-                "dataset": _TEXT,
-                **dict.fromkeys(("train_size", "epochs"), _COUNT),
-                "val_size": {**_COUNT, "minimum": 1},
-            },
-        },
-        "recipe": {
-            "type": "object",
-            "required": ["optimizer", "batch_size"],
-            "properties": {"optimizer": _TEXT, "batch_size": {**_COUNT, "minimum": 1}},
-        },
-        "points": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["name", "changes", "val_accuracy"],
-                "properties": {
-                    "name": _TEXT,
-                    "changes": {"type": "object", "properties": {"max_lr": _POSITIVE}},
-                    "val_accuracy": {"anyOf": [_SHARE, {"type": "null"}]},
-                },
-            },
-        },
+_SPEED = _object(
+    {
+        "settings": {**_object({"device": _TEXT}), "additionalProperties": _SETTING},
+        "images_per_second": _each(_SPREAD),
+        **dict.fromkeys(("ratio_train", "ratio_test", "ratio_explain"), _SPREAD),
+        **dict.fromkeys(("test_set_seconds", "memory_gib"), _each(_POSITIVE)),
+        **dict.fromkeys(("share_of_peak", "peak_flops"), _POSITIVE),
+        "compile_seconds": {**_SECONDS, "type": ["number", "null"]},
+    }
+)
+SPEED = _object({"speed": _SPEED, "provenance": _MADE}, "speed", "provenance")
+_CHAPTER = _each(_SETTING, required=["seconds", "papermill"])
+_COSTS = _object(
+    {
+        "augmentation": _object({"ours": _SPREAD}, "ours"),
+        **dict.fromkeys(("ratio_augmentation", "ratio_range_test", "help_seconds", "python_seconds"), _SPREAD),
+        "site_seconds": {"anyOf": [_POSITIVE, {"type": "null"}]},
+        "chapters": _each(_CHAPTER, propertyNames=_TEXT),
         "provenance": {**_MADE, "required": ["compute"]},
     },
-}
-FORMS: dict[str, dict[str, Any]] = {"run.json": RECORD, "lr_find.json": RECORD, "metrics.json": METRICS}
+    "augmentation", "ratio_augmentation", "ratio_range_test", "help_seconds", "python_seconds",
+    "site_seconds", "chapters", "provenance",
+)  # fmt: skip
+_POINTS = {"type": "array", "minItems": 2, "items": _each(_POSITIVE, required=["seconds", "gib"])}
+COSTS = _object({"costs": _COSTS, "growth": _each(_POINTS, propertyNames=_TEXT, minProperties=1)}, "costs", "growth")
+_SIZES = {"required": ["1"], "propertyNames": {"pattern": r"\A[1-9][0-9]{0,5}\Z"}}
+_SCALING = _object(
+    {
+        "shared": _each(_each(_SPREAD, required=["step", "part", "gradients", "few"]), **_SIZES),
+        "side_by_side": _each(_POSITIVE, **_SIZES),
+        "settings": _object(dict.fromkeys(("cores", "batch", "points"), _IMAGES), "cores", "batch", "points"),
+        "provenance": {**_MADE, "required": ["compute", "finished"]},
+    },
+    "shared", "side_by_side", "settings", "provenance",
+)  # fmt: skip
+SCALING = _object({"scaling": _SCALING}, "scaling")
+_PROTOCOL = {"dataset": _TEXT, **dict.fromkeys(("train_size", "epochs"), _COUNT), "val_size": _SOME}
+_POINT = _object(
+    {
+        "name": _TEXT,
+        "changes": _object({"max_lr": _POSITIVE}),
+        "val_accuracy": {"anyOf": [_SHARE, {"type": "null"}]},
+    },
+    "name", "changes", "val_accuracy",
+)  # fmt: skip
+STUDY = _object(
+    {
+        "protocol": _object(_PROTOCOL, *_PROTOCOL),
+        "recipe": _object({"optimizer": _TEXT, "batch_size": _SOME}, "optimizer", "batch_size"),
+        "points": {"type": "array", "items": _POINT},
+        "provenance": {**_MADE, "required": ["compute"]},
+    },
+    "protocol", "recipe", "points", "provenance",
+)  # fmt: skip
+FORMS: dict[str, Form] = {"run.json": RECORD, "lr_find.json": RECORD, "metrics.json": METRICS}
