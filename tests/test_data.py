@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.datasets import CIFAR10
 
-from gradcam_report import augment, data, shapes
+from gradcam_report import augment, data, schedule, shapes
 from gradcam_report.config import AugmentConfig, DataConfig, ReportError
 
 pytestmark = pytest.mark.usefixtures("few_threads")
@@ -151,7 +151,7 @@ def test_an_epoch_shows_every_image_once(count: int, batch_size: int, seed: int,
         seen += labels.tolist()
     assert sorted(seen) == list(range(count))
     assert all(size == batch_size for size in sizes[:-1])
-    assert len(sizes) == augment.steps_per_epoch(count, batch_size)
+    assert len(sizes) == schedule.steps_per_epoch(count, batch_size)
 
 
 def test_batches_depend_on_seed_and_epoch_alone() -> None:

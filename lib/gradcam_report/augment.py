@@ -3,7 +3,6 @@
 Random choices come from generators seeded by (seed, epoch), so that a resumed run sees the same batches.
 """
 
-import math
 from collections.abc import Iterator
 
 import torch
@@ -39,11 +38,6 @@ def batches(
     for rows in order.split(batch_size):
         images = augmented(train.images, rows, config, normalizer, random, seed, epoch, share)
         yield images.contiguous(memory_format=torch.channels_last), train.labels[rows[share]]
-
-
-def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Number of batches that `batches` yields."""
-    return math.ceil(images / batch_size)
 
 
 def augmented(

@@ -14,6 +14,7 @@ from typing import Any
 from . import forms, plain
 from .chapter import duration
 from .config import ReportError, ScalingConfig
+from .schedule import steps_per_epoch
 
 IMAGES = 50_000
 NORMS = 20  # BatchNorm layers, each with one collective forward and one backward
@@ -77,11 +78,6 @@ def training_seconds(config: ScalingConfig, gpus: int, batch: int, epochs: int) 
     return epochs * (full * step(config, gpus, batch).seconds + last)
 
 
-def steps(batch: int) -> int:
-    """How many steps an epoch of 50,000 images has."""
-    return math.ceil(IMAGES / batch)
-
-
 def sweep_seconds(config: ScalingConfig, gpus: int, one_training: float) -> float:
     """Seconds of the configured number of trainings, one to a GPU: as many rounds as it takes, each with its start."""
     return math.ceil(config.trainings / gpus) * (one_training + config.start_seconds)
@@ -143,7 +139,7 @@ def in_words(config: ScalingConfig, found: Forecast, batch: int, watts: float, g
         "pays_until": pays_until(found.doubled, [found.shared[size] for size in found.doubled]),
         "large_batch": batch * large,
         "large_gpus": large,
-        "large_fewer": steps(batch) / steps(batch * large),
+        "large_fewer": steps_per_epoch(IMAGES, batch) / steps_per_epoch(IMAGES, batch * large),
         "large_faster": found.growing[1] / found.growing[large],
         "sweep_trainings": config.trainings,
         "sweep_one": duration(found.sweep[1]),

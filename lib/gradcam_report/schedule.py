@@ -1,11 +1,17 @@
 """The one-cycle schedule of the learning rate, and where its peak comes from."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from . import run
 from .config import PUBLISHED, ReportError
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Number of batches of an epoch; the last one may be smaller."""
+    return math.ceil(images / batch_size)
 
 
 def one_cycle(step: int, total: int, max_lr: float, warmup: float) -> float:

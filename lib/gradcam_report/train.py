@@ -23,7 +23,7 @@ from .compute import Compute, enough_memory, resolve
 from .config import AugmentConfig, OptimConfig, ReportError, ScheduleConfig
 from .evaluate import predict, score
 from .optim import Step, build_optimizer, set_lr
-from .schedule import one_cycle, peak_lr
+from .schedule import one_cycle, peak_lr, steps_per_epoch
 from .team import ALONE, Team
 
 CLEAN_TRAIN = 5_000  # at most: as many training images as test images are judged without augmentation
@@ -58,7 +58,7 @@ class Trainer:
         self.net = compute.place(net)
         self.optimizer = build_optimizer(self.net, recipe.optim, lr=recipe.schedule.max_lr)
         self.step = Step(self.net, self.optimizer, recipe.optim, compute, team)
-        self.steps = augment.steps_per_epoch(len(dataset.train), recipe.optim.batch_size)
+        self.steps = steps_per_epoch(len(dataset.train), recipe.optim.batch_size)
         self.history: History = {}
         self.test_logits = torch.empty(0)  # of the latest evaluation
         self.epoch = 0  # epochs completed
