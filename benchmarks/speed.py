@@ -91,8 +91,9 @@ class Ours:
     def train(self, steps: int) -> None:
         """Make `steps` steps of the recipe: augmentation, Muon, label smoothing."""
         self.net.train()
-        for _ in range(steps):
-            self.step(*next(self.batches))
+        with self.compute.memory_kept():
+            for _ in range(steps):
+                self.step(*next(self.batches))
 
     def test(self, precision: str) -> None:
         """Logits of the test images."""

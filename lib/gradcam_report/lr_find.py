@@ -188,7 +188,7 @@ def in_run(params: dict[str, Any]) -> tuple[RangeTest, run.RunFolder, run.Record
             compute = resolve(params["device"].device, concerns["optim"].precision)
             started, commit = time.perf_counter(), run.commit()
             dataset = data.load(concerns["data"]).to(compute.device)
-            with enough_memory(concerns["optim"].batch_size):
+            with enough_memory(concerns["optim"].batch_size), compute.memory_kept():
                 test = _measure(dataset, concerns, compute)
             record = {
                 "parameters": asked,

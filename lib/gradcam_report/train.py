@@ -251,6 +251,7 @@ def in_run(params: dict[str, Any], width: int = 64, team: Team = ALONE) -> tuple
             team.agreed(lambda: stack.enter_context(lock.held(folder)))  # an error of the first is one of all
             precision = team.agreed(lambda: resolve(params["device"].device, recipe.optim.precision).precision)
             compute = resolve(params["device"].device, precision)
+            stack.enter_context(compute.memory_kept())
             dataset, commit = data.load(config), run.commit()
             trainer = Trainer(dataset, recipe, compute, width, team)
             team.agreed(lambda: trainer.start(folder, asked, finished=not force))
