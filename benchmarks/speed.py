@@ -27,7 +27,7 @@ from torchvision import datasets, transforms
 from tqdm import tqdm
 
 from gradcam_report import augment, cam, data, evaluate, model, optim, run
-from gradcam_report.compute import Compute, resolve
+from gradcam_report.compute import Compute, memory_kept, resolve
 from gradcam_report.config import LAYERS, AugmentConfig, DataConfig, OptimConfig, ReportError
 
 TASKS = ("train", "test", "explain")
@@ -91,7 +91,7 @@ class Ours:
     def train(self, steps: int) -> None:
         """Make `steps` steps of the recipe: augmentation, Muon, label smoothing."""
         self.net.train()
-        with self.compute.memory_kept():
+        with memory_kept():
             for _ in range(steps):
                 self.step(*next(self.batches))
 

@@ -117,7 +117,7 @@ def test_the_cpus_own_allocator_is_understood() -> None:
 FAULTS = """
 import resource, torch
 from pathlib import Path
-from gradcam_report.compute import Compute
+from gradcam_report.compute import memory_kept
 
 pages = 4 * (16 << 20) / resource.getpagesize()  # of the tensor below
 fetched = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt / pages
@@ -128,8 +128,9 @@ def work():  # the share of a freed tensor's pages that the system hands out aga
     torch.ones(16 << 20)
     return fetched() - before
 
-with Compute(torch.device("cpu"), "fp32").memory_kept():
-    work()
+with memory_kept():
+    for _ in range(8):  # the first ones find holes a few bytes too small
+        work()
     kept, within = resident(), work()
 print(within, kept - resident(), work())
 """
@@ -143,9 +144,8 @@ def test_a_cpu_keeps_its_memory_for_the_next_step_and_gives_it_back_at_the_end()
     assert within < 0.1 and given_back > 0.9 and afterwards > 0.9
 
 
-@pytest.mark.parametrize(("kind", "libc"), [("meta", "glibc"), ("cpu", "")])  # no CPU, musl or none
-def test_where_nothing_can_be_kept_the_c_library_is_not_touched(monkeypatch, kind: str, libc: str) -> None:
-    monkeypatch.setattr(platform, "libc_ver", lambda: (libc, ""))
+def test_another_c_library_is_not_touched(monkeypatch) -> None:
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))  # musl, or none
     monkeypatch.setattr(compute.ctypes, "CDLL", None)
-    with compute.Compute(torch.device(kind), "fp32").memory_kept():
+    with compute.memory_kept():
         pass

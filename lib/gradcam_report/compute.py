@@ -44,28 +44,6 @@ class Compute:
         cudnn = torch.backends.cudnn
         return cudnn.flags(enabled=cudnn.enabled, benchmark=cudnn.benchmark, allow_tf32=self.precision != "fp32")
 
-    @contextlib.contextmanager
-    def memory_kept(self) -> Iterator[None]:
-        """Context in which a CPU's freed memory stays with the process, to be given back at the end.
-
-        glibc gives a block as large as a feature map back to the system as soon as it is freed; the system hands it out
-        again page by page, each filled with zeros. On two CPU cores that took a fifth of the time of training. Without
-        effect where the C library is another one, or the device is no CPU.
-        """
-        libc = ctypes.CDLL(None) if self.device.type == "cpu" and platform.libc_ver()[0] == "glibc" else None
-        if libc is None:
-            yield
-            return
-        libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, -1)
-        try:
-            yield
-        finally:
-            libc.mallopt(M_MMAP_MAX, 65536)
-            libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)  # where these two end up by themselves once blocks are that large
-            libc.mallopt(M_TRIM_THRESHOLD, 64 << 20)
-            libc.malloc_trim(0)
-
     def describe(self) -> str:
         """In words, for provenance: "2 threads of Intel Xeon, bf16"."""
         if self.device.type == "cuda":
@@ -74,6 +52,29 @@ class Compute:
         cores = f"{threads} CPU thread{'s' if threads > 1 else ''} of {cpu_name()}"
         name = "Apple GPU" if self.device.type == "mps" else cores
         return f"{name}, {self.precision}"
+
+
+@contextlib.contextmanager
+def memory_kept() -> Iterator[None]:
+    """Context in which memory that is freed stays with the process, to be given back at the end.
+
+    glibc gives a block as large as a feature map back to the system as soon as it is freed; the system hands it out
+    again page by page, each filled with zeros. On two CPU cores that took a fifth of the time of training. Without
+    effect where the C library is another one. Not to be nested: the inner one's end is that of both.
+    """
+    libc = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+    if libc is None:
+        yield
+        return
+    libc.mallopt(M_MMAP_MAX, 0)
+    libc.mallopt(M_TRIM_THRESHOLD, -1)
+    try:
+        yield
+    finally:
+        libc.mallopt(M_MMAP_MAX, 65536)
+        libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)  # where these two end up by themselves once blocks are that large
+        libc.mallopt(M_TRIM_THRESHOLD, 64 << 20)
+        libc.malloc_trim(0)
 
 
 @contextlib.contextmanager

@@ -96,20 +96,28 @@ def places(order: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def perturbation_curves(probability: Probability, images: Tensor, fill: Tensor, maps: Tensor, steps: int) -> Tensor:
+def perturbation_curves(
+    probability: Probability,
+    images: Tensor,
+    fill: Tensor,
+    maps: Tensor,
+    steps: int,
+    ends: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
     """The probability as pixels give way to those of `fill`, the map's highest first: float32 (N, steps + 1).
 
     `images` and `fill` are float (N, 3, H, W). Column k has k / steps of the pixels replaced. Deletion fills with a
     plain colour; insertion starts from a blurred image and fills with the real one (Petsiuk et al. 2018,
-    https://arxiv.org/abs/1806.07421).
+    https://arxiv.org/abs/1806.07421). The first and last column, the same for any map, can be given as `ends`.
     """
+    first, last = ends or (probability(images), probability(fill))
     size = images.shape[-1]
     place = places(ranked(enlarge(maps, size).flatten(1))).to(images.device)
-    columns = []
-    for k in range(steps + 1):
+    columns = [first]
+    for k in range(1, steps):
         replaced = (place < round(k / steps * size * size)).view(len(images), 1, size, size)
-        columns.append(probability(torch.where(replaced, fill, images)).float().cpu())
-    return torch.stack(columns, dim=1)
+        columns.append(probability(torch.where(replaced, fill, images)))
+    return torch.stack([column.float().cpu() for column in (*columns, last)], dim=1)
 
 
 def area(curves: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import augment, data, lock, model, run
-from .compute import Compute, enough_memory, resolve
+from .compute import Compute, enough_memory, memory_kept, resolve
 from .config import RangeTestConfig, ReportError
 from .optim import Step, build_optimizer, restored, set_lr
 
@@ -188,7 +188,7 @@ def in_run(params: dict[str, Any]) -> tuple[RangeTest, run.RunFolder, run.Record
             compute = resolve(params["device"].device, concerns["optim"].precision)
             started, commit = time.perf_counter(), run.commit()
             dataset = data.load(concerns["data"]).to(compute.device)
-            with enough_memory(concerns["optim"].batch_size), compute.memory_kept():
+            with enough_memory(concerns["optim"].batch_size), memory_kept():
                 test = _measure(dataset, concerns, compute)
             record = {
                 "parameters": asked,

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from . import augment, checkpoint, data, lock, model, outcome, run
 from .checkpoint import CHECKPOINT
-from .compute import Compute, enough_memory, resolve
+from .compute import Compute, enough_memory, memory_kept, resolve
 from .config import AugmentConfig, OptimConfig, ReportError, ScheduleConfig
 from .evaluate import predict, score
 from .optim import Step, build_optimizer, set_lr
@@ -251,7 +251,7 @@ def in_run(params: dict[str, Any], width: int = 64, team: Team = ALONE) -> tuple
             team.agreed(lambda: stack.enter_context(lock.held(folder)))  # an error of the first is one of all
             precision = team.agreed(lambda: resolve(params["device"].device, recipe.optim.precision).precision)
             compute = resolve(params["device"].device, precision)
-            stack.enter_context(compute.memory_kept())
+            stack.enter_context(memory_kept())
             dataset, commit = data.load(config), run.commit()
             trainer = Trainer(dataset, recipe, compute, width, team)
             team.agreed(lambda: trainer.start(folder, asked, finished=not force))

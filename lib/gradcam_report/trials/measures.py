@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from gradcam_report import cam, faithfulness
+from gradcam_report.compute import memory_kept
 from gradcam_report.model import ResNet18
 from gradcam_report.trials.maps import Maps, contenders
 
@@ -50,15 +51,20 @@ class Hiding:
     scores: dict[str, Scores]
 
 
+@memory_kept()
 def hiding(probability: faithfulness.Probability, images: Tensor, maps: Mapping[str, Tensor], steps: int) -> Hiding:
     """Delete, insert and dim the pixels of normalised images (N, 3, H, W) by each map; see `Hiding`."""
     plain, soft = torch.zeros_like(images), faithfulness.blurred(images)
     before = probability(images)
+    ways = {
+        "deletion": (images, plain, (before, probability(plain))),
+        "insertion": (soft, images, (probability(soft), before)),
+    }
     curves: dict[str, Maps] = {"deletion": {}, "insertion": {}}
     scores: dict[str, Scores] = {"deletion": {}, "insertion": {}, "drop": {}, "increase": {}}
     for name, m in tqdm(maps.items(), unit="kind of map"):
-        for trial, (start, fill) in {"deletion": (images, plain), "insertion": (soft, images)}.items():
-            found = faithfulness.perturbation_curves(probability, start, fill, m, steps)
+        for trial, (start, fill, ends) in ways.items():
+            found = faithfulness.perturbation_curves(probability, start, fill, m, steps, ends)
             curves[trial][name] = found
             scores[trial][name] = faithfulness.area(found).double().numpy()
         after = faithfulness.under_the_map(probability, images, m)
