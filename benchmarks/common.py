@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from gradcam_report import plain, run
+from gradcam_report import files, plain
 from gradcam_report.config import ReportError, project_root
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -106,7 +106,7 @@ def results(out: Path) -> dict[str, Any]:
 
 def add(out: Path, **parts: Any) -> None:
     """Put parts into a file of results, atomically; what other benchmarks measured stays in it."""
-    run.write_json(out, results(out) | parts)
+    files.write_json(out, results(out) | parts)
 
 
 def start(name: str, main: Callable[[], None]) -> None:

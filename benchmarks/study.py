@@ -20,7 +20,7 @@ import torch
 from common import start
 from tqdm import tqdm
 
-from gradcam_report import data, run
+from gradcam_report import data, files, run
 from gradcam_report.compute import Compute, resolve
 from gradcam_report.config import DataConfig, ReportError, parse_params
 from gradcam_report.evaluate import predict, score
@@ -82,7 +82,7 @@ def stored(path: Path, protocol: dict[str, Any]) -> dict[str, Any]:
     del recipe["epochs"]  # the protocol's
     if not path.exists():
         return {"protocol": protocol, "recipe": recipe, "points": []}
-    results = run.read_json(path)
+    results = files.read_json(path)
     for what, now in (("protocol", protocol), ("recipe", recipe)):
         if results.get(what) != now:
             differs = run.difference(results.get(what, {}), now)
@@ -120,7 +120,7 @@ def main() -> None:
             results["points"].append(point | found)
             total = sum(p["seconds"] for p in results["points"])
             results["provenance"] = run.provenance(found["compute"], dataset.source, total, commit)
-            run.write_json(out, results)
+            files.write_json(out, results)
             result = "diverged" if found["val_accuracy"] is None else f"{100 * found['val_accuracy']:.2f} %"
             print(f"{name}, seed {seed}: {result} in {found['seconds']:.0f} s", flush=True)
 

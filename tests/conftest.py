@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from gradcam_report import files
 from gradcam_report.config import DataConfig
 
 if TYPE_CHECKING:
@@ -46,16 +47,16 @@ def six_errors(project: Path) -> Path:
     logits[np.arange(40), labels] = 3
     wrong = np.array([2, 5, 11, 17, 23, 31])
     logits[wrong, (labels[wrong] + 1) % 10] = 4 + np.arange(6)
-    run.write_arrays(folder / "predictions.npz", logits=logits, labels=labels, indices=np.arange(40))
+    files.write_arrays(folder / "predictions.npz", logits=logits, labels=labels, indices=np.arange(40))
     random = np.random.default_rng(0)
     features = {
         part: random.normal(size=(count, 8)).astype(np.float16) for part, count in (("train", 24), ("test", 40))
     }
-    run.write_arrays(folder / "features.npz", **features)
+    files.write_arrays(folder / "features.npz", **features)
     made = run.provenance("a test", "shapes", 1.0, commit=None)
     sizes = {"dataset": "shapes", "train_size": 24, "test_size": 40, "val_size": 0, "seed": 0}
     result = {"classes": list(data.CLASSES["shapes"])}
-    run.write_json(folder / "run.json", {"parameters": sizes, "result": result, "provenance": made})
+    files.write_json(folder / "run.json", {"parameters": sizes, "result": result, "provenance": made})
     return folder
 
 

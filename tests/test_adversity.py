@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gradcam_report import checkpoint, cli, lr_find, optim, plain, report, run, train
+from gradcam_report import checkpoint, cli, files, lr_find, optim, plain, report, run, train
 from gradcam_report.config import ReportError, parse_params
 
 pytestmark = pytest.mark.usefixtures("few_threads", "narrow", "project")
@@ -36,8 +36,8 @@ def same(one: run.RunFolder, other: run.RunFolder) -> bool:
     assert ours and theirs
     columns = ours.history.keys() - TIMES
     tensors = [(found.net | found.momentum) for found in (ours, theirs)]
-    arrays = [run.read_arrays(folder / "predictions.npz") for folder in (one, other)]
-    weights = [run.read_tensors(folder / "model.safetensors")[0] for folder in (one, other)]
+    arrays = [files.read_arrays(folder / "predictions.npz") for folder in (one, other)]
+    weights = [files.read_tensors(folder / "model.safetensors")[0] for folder in (one, other)]
     return (
         columns == theirs.history.keys() - TIMES
         and all(ours.history[name] == theirs.history[name] for name in columns)
@@ -83,7 +83,7 @@ def test_a_clock_that_goes_backwards_changes_nothing_but_the_times_shown(monkeyp
     monkeypatch.setattr(datetime, "datetime", Backwards)
     folder, record = train.in_run(training("runs/back"))
     assert record["provenance"]["finished"] < "2002"
-    assert min(run.read_table(folder / "history.csv")["seconds"]) > 0 and record["provenance"]["seconds"] >= 0
+    assert min(files.read_table(folder / "history.csv")["seconds"]) > 0 and record["provenance"]["seconds"] >= 0
     assert same(straight, folder)
     assert train.in_run(training("runs/back"))[1] == record  # still the stored result
 
@@ -209,7 +209,7 @@ def test_a_forced_training_killed_while_it_writes_its_results_is_not_done_again(
 ) -> None:
     train.in_run(training())
     with monkeypatch.context() as patch:
-        patch.setattr(run, "write_arrays", lambda *args, **kwargs: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(files, "write_arrays", lambda *args, **kwargs: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             train.in_run(training(force=True))
     monkeypatch.setattr(train.Trainer, "train_epoch", lambda *args: pytest.fail("an epoch was trained again"))

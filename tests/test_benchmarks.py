@@ -12,7 +12,7 @@ import speed
 import study
 import torch
 
-from gradcam_report import benchmark, data, run, scaling
+from gradcam_report import benchmark, data, files, scaling
 from gradcam_report.config import CHAPTERS, BenchmarkConfig, DataConfig, ReportError, parse_params, project_root
 
 pytestmark = pytest.mark.usefixtures("few_threads")
@@ -48,9 +48,9 @@ def test_a_study_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(study, "train_point", stopped)
     with pytest.raises(KeyboardInterrupt):
         start(study, monkeypatch, "ablation", *SMALL, "--out", str(out))
-    first = run.read_json(out)["points"]
+    first = files.read_json(out)["points"]
     start(study, monkeypatch, "ablation", *SMALL, "--out", str(out))
-    found = run.read_json(out)
+    found = files.read_json(out)
     assert trained == [{}, {"cutout": 0}, {"cutout": 0}] and found["points"][0] == first[0]
     assert [(p["name"], p["seed"]) for p in found["points"]] == [("as it is", 0), ("no cutout", 0)]
     assert all(0 <= p["val_accuracy"] <= 1 and p["val_loss"] > 0 for p in found["points"])
@@ -99,7 +99,7 @@ def test_the_speed_benchmark_stores_ratios_of_what_it_measured(
         "0",
     ]
     start(speed, monkeypatch, "--device", "cpu", *small, "--out", str(out))
-    found = run.read_json(out)["speed"]
+    found = files.read_json(out)["speed"]
     rates = found["images_per_second"]
     assert rates["train_ours"]["repeats"] == 2 and rates["train_ours"]["low"] <= rates["train_ours"]["median"]
     low, high = (rates["train_ours"][a] / rates["train_usual"][b] for a, b in (("low", "high"), ("high", "low")))
@@ -171,13 +171,13 @@ def test_results_that_could_not_be_kept_are_told_before_measuring(
 @pytest.mark.slow
 def test_costs_are_added_to_what_was_measured_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: None):
     out = tmp_path / "results.json"
-    run.write_json(out, {"speed": {"kept": 1}})
+    files.write_json(out, {"speed": {"kept": 1}})
     few = {"training, images in a batch": [{"batch": 2}, {"batch": 4}]}
     monkeypatch.setattr(costs, "GROWTH", few)
     small = "--device cpu --images 64 --batch 8 --repeats 2 --no-build"
     start(costs, monkeypatch, *small.split(), "--out", str(out))
     found = benchmark.costs(BenchmarkConfig(results=str(out)))
-    assert found is not None and run.read_json(out)["speed"] == {"kept": 1}
+    assert found is not None and files.read_json(out)["speed"] == {"kept": 1}
     ours, theirs = found["augmentation"]["ours"], found["augmentation"]["torchvision"]
     assert ours["low"] / theirs["high"] <= found["ratio_augmentation"]["median"] <= ours["high"] / theirs["low"]
     assert found["chapters"].keys() == set(CHAPTERS)

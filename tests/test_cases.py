@@ -7,7 +7,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from gradcam_report import calibration, cases, data, errors, report, run
+from gradcam_report import calibration, cases, data, errors, files, report, run
 from gradcam_report.config import ReportError, parse_params
 
 
@@ -39,9 +39,9 @@ def test_a_temperature_is_fitted_on_validation_images_where_there_are_some(six_e
     predictions = cases.predictions_of(folder)
     chances, temperatures, source = cases.calibrated(folder, predictions)
     assert len(temperatures) == 2 and "other half" in source
-    arrays = run.read_arrays(folder / "predictions.npz")
+    arrays = files.read_arrays(folder / "predictions.npz")
     val = {"val_logits": 5 * arrays["logits"][:20], "val_labels": arrays["labels"][:20]}
-    run.write_arrays(folder / "predictions.npz", **arrays, **val)
+    files.write_arrays(folder / "predictions.npz", **arrays, **val)
     chances, (temperature,), source = cases.calibrated(folder, cases.predictions_of(folder))
     assert temperature == calibration.fit_temperature(val["val_logits"], val["val_labels"])
     np.testing.assert_allclose(chances, errors.softmax(arrays["logits"] / temperature))
@@ -66,12 +66,12 @@ def test_titles_and_images_of_any_rows(six_errors: Path) -> None:
         (lambda folder: (folder / "predictions.npz").unlink(), "holds no predictions.npz; run the chapter training"),
         (lambda folder: (folder / "predictions.npz").write_bytes(b"PK"), r"predictions\.npz cannot be read"),
         (
-            lambda folder: run.write_arrays(folder / "predictions.npz", logits=np.zeros((2, 10), np.float32)),
+            lambda folder: files.write_arrays(folder / "predictions.npz", logits=np.zeros((2, 10), np.float32)),
             "labels and indices missing",
         ),
         (lambda folder: (folder / "run.json").write_text("{"), r"run\.json cannot be read"),
         (
-            lambda folder: run.write_arrays(
+            lambda folder: files.write_arrays(
                 folder / "predictions.npz",
                 logits=np.eye(10, dtype=np.float32),
                 labels=np.arange(10),

@@ -13,7 +13,7 @@ import papermill
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from gradcam_report import errors, lr_find, publish, report, run
+from gradcam_report import errors, files, lr_find, publish, report, run
 from gradcam_report.config import CHAPTERS, CONCERNS, PUBLISHED
 
 TOP = Path(__file__).parent.parent
@@ -200,16 +200,16 @@ def test_the_pages_name_only_numbers_that_are_recorded_and_can_be_formatted() ->
 
 @pytest.fixture(scope="module")
 def metrics() -> dict[str, Any]:
-    return run.read_json(REFERENCE / "metrics.json")
+    return files.read_json(REFERENCE / "metrics.json")
 
 
 @pytest.fixture(scope="module")
 def predictions() -> dict[str, np.ndarray]:
-    return run.read_arrays(REFERENCE / "predictions.npz")
+    return files.read_arrays(REFERENCE / "predictions.npz")
 
 
 def test_the_training_page_shows_the_recorded_metrics(metrics: dict[str, Any]) -> None:
-    shown, record = glued("training"), run.read_json(REFERENCE / "run.json")
+    shown, record = glued("training"), files.read_json(REFERENCE / "run.json")
     for name, key in (("test", "test"), ("clean_train", "clean_train"), ("augmented_train", "train")):
         assert shown[f"{name}_percent"] == 100 * metrics[f"{key}_accuracy"]
     for key in ("test_loss", "images_per_second", "epochs", "max_lr"):
@@ -224,7 +224,7 @@ def test_the_training_page_shows_the_recorded_metrics(metrics: dict[str, Any]) -
 
 
 def test_the_metrics_are_the_histories_last_row(metrics: dict[str, Any]) -> None:
-    history = run.read_table(REFERENCE / "history.csv")
+    history = files.read_table(REFERENCE / "history.csv")
     assert history["epoch"].tolist() == list(range(1, metrics["epochs"] + 1))
     for column, values in history.items():
         if column.endswith(("_loss", "_accuracy")):
@@ -258,8 +258,8 @@ def test_ten_errors_are_shown_and_explained() -> None:
 
 
 def test_the_range_test_page_shows_the_recorded_range_test() -> None:
-    record, shown = run.read_json(REFERENCE / "lr_find.json"), glued("lr_finder")
-    curve = run.read_table(REFERENCE / "lr_find.csv")
+    record, shown = files.read_json(REFERENCE / "lr_find.json"), glued("lr_finder")
+    curve = files.read_table(REFERENCE / "lr_find.csv")
     assert record["result"]["suggestions"] == lr_find.suggestions(curve["lr"], curve["loss"])
     onset = record["result"]["suggestions"]["divergence onset"]
     assert shown["onset"] == f"{onset:.3g}"
@@ -268,5 +268,5 @@ def test_the_range_test_page_shows_the_recorded_range_test() -> None:
 
 def test_the_published_run_is_of_the_chapters_recipe_on_real_photographs() -> None:
     publish.require_defaults(run.RunFolder(REFERENCE))
-    assert run.read_json(REFERENCE / "run.json")["parameters"]["dataset"] == "cifar10"
+    assert files.read_json(REFERENCE / "run.json")["parameters"]["dataset"] == "cifar10"
     assert not [text for name in CHAPTERS for cell in code(name) for text in texts(cell) if "Not CIFAR-10" in text]

@@ -8,12 +8,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from visiting import CHROMIUM, TOP, Visit
 
-from gradcam_report import chapter, plots, run
+from gradcam_report import chapter, files, plots
 from gradcam_report.config import PUBLISHED
 from gradcam_report.plots import style
 
 in_a_browser = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")]
-HISTORY = run.read_table(TOP / PUBLISHED / "history.csv")
+HISTORY = files.read_table(TOP / PUBLISHED / "history.csv")
 READOUT = "#fig-curves .curves table tbody"
 
 

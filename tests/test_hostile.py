@@ -28,6 +28,7 @@ from gradcam_report import (
     chapter,
     data,
     embedding,
+    files,
     human,
     lr_find,
     model,
@@ -122,7 +123,7 @@ def read_record() -> None:
 
 
 def read_metrics() -> None:
-    metrics = run.read_json(Path("runs/x/metrics.json"))
+    metrics = files.read_json(Path("runs/x/metrics.json"))
     results = [seed_runs.SeedResult(0, metrics)] * 2
     for name in ("test_accuracy", "test_accuracy_flip", "test_accuracy_crops"):
         seed_runs.in_words(results, name)
@@ -133,7 +134,7 @@ def read_metrics() -> None:
 
 
 def read_history() -> None:
-    history = run.read_table(Path("runs/x/history.csv"))
+    history = files.read_table(Path("runs/x/history.csv"))
     benchmark.time_to(history, 0.9)
     assert all(np.isfinite(history[name]).all() for name in ("test_loss", "seconds", "train_loss"))
     assert chapter.duration(history["seconds"].sum())
@@ -169,7 +170,10 @@ def trainer() -> train.Trainer:
 
 
 def read_checkpoint() -> None:
-    subject, identity = trainer(), json.loads(run.read_tensors(Path("runs/x/run.safetensors"))[1]["state"])["identity"]
+    subject, identity = (
+        trainer(),
+        json.loads(files.read_tensors(Path("runs/x/run.safetensors"))[1]["state"])["identity"],
+    )
     before = torch.cat([value.flatten().double() for value in subject.net.state_dict().values()])
     subject.history, subject.epoch = {}, 0
     try:
@@ -336,7 +340,7 @@ def test_json_of_another_shape_is_read_or_refused_in_a_sentence(
         ways = places(content)
         hostile = json.dumps(altered(content, ways[int(where * (len(ways) - 1))], new, removed)).encode()
     else:
-        tensors, metadata = run.read_tensors(place / "runs/x/run.safetensors")
+        tensors, metadata = files.read_tensors(place / "runs/x/run.safetensors")
         content = json.loads(metadata["state"])
         ways = places(content)
         text = json.dumps(altered(content, ways[int(where * (len(ways) - 1))], new, removed))
@@ -361,7 +365,7 @@ fills = st.sampled_from([0, 1, -1, 9, 10**9, float("nan"), float("inf")])
 def test_arrays_of_another_shape_or_kind_are_read_or_refused_in_a_sentence(
     place: Path, finished: dict[str, bytes], name: str, keys: list[str], data: st.DataObject
 ) -> None:
-    real, arrays = genuine(place, finished, name), dict(run.read_arrays(place / name))
+    real, arrays = genuine(place, finished, name), dict(files.read_arrays(place / name))
     key = data.draw(st.sampled_from(keys))
     if data.draw(st.booleans()):
         dtype = data.draw(dtypes)
@@ -379,7 +383,7 @@ def test_arrays_of_another_shape_or_kind_are_read_or_refused_in_a_sentence(
         arrays[key] = flat.reshape(arrays[key].shape)
     else:
         del arrays[key]
-    run.write_arrays(place / name, **arrays)
+    files.write_arrays(place / name, **arrays)
     try:
         refused_in_a_sentence(READERS[name])
     finally:
@@ -390,7 +394,7 @@ def test_arrays_of_another_shape_or_kind_are_read_or_refused_in_a_sentence(
 def test_a_history_of_other_columns_is_refused(place: Path, finished: dict[str, bytes], column: str | None) -> None:
     """Found by the test above: the next epoch would have made a table of uneven columns, and lost everything."""
     real = genuine(place, finished, X + "checkpoint.safetensors")
-    tensors, metadata = run.read_tensors(place / X / "run.safetensors")
+    tensors, metadata = files.read_tensors(place / X / "run.safetensors")
     state = json.loads(metadata["state"])
     state["history"].pop(column) if column else state["history"].update(more=[1.0, 2.0])
     with Swapped(place / X / "checkpoint.safetensors", save(tensors, {"state": json.dumps(state)}), real):
@@ -399,7 +403,7 @@ def test_a_history_of_other_columns_is_refused(place: Path, finished: dict[str, 
 
 def test_weights_of_no_width_are_refused(place: Path, finished: dict[str, bytes]) -> None:
     real = genuine(place, finished, X + "model.safetensors")
-    tensors, metadata = run.read_tensors(place / X / "model.safetensors")
+    tensors, metadata = files.read_tensors(place / X / "model.safetensors")
     for width in ("0", "-8", "99999999999"):
         with Swapped(place / X / "model.safetensors", save(tensors, {**metadata, "width": width}), real):
             assert refused_in_a_sentence(READERS[X + "model.safetensors"])
@@ -408,8 +412,8 @@ def test_weights_of_no_width_are_refused(place: Path, finished: dict[str, bytes]
 def test_features_of_two_widths_are_refused(place: Path, finished: dict[str, bytes]) -> None:
     """Found by the test above: each of them alone is as it should be."""
     path = place / X / "features.npz"
-    arrays = dict(run.read_arrays(path))
-    run.write_arrays(path, **{**arrays, "test": np.zeros((12, 10), np.float16)})
+    arrays = dict(files.read_arrays(path))
+    files.write_arrays(path, **{**arrays, "test": np.zeros((12, 10), np.float16)})
     try:
         assert refused_in_a_sentence(read_features)
     finally:
@@ -428,7 +432,7 @@ def test_tensors_of_another_shape_or_kind_are_read_or_refused_in_a_sentence(
     place: Path, finished: dict[str, bytes], name: str, data: st.DataObject
 ) -> None:
     real = genuine(place, finished, name)
-    tensors, metadata = run.read_tensors(place / name)
+    tensors, metadata = files.read_tensors(place / name)
     key = data.draw(st.sampled_from(sorted(tensors)))
     what = data.draw(st.sampled_from(["kind", "shape", "value", "missing", "more", "metadata"]))
     if what == "kind":
@@ -559,7 +563,7 @@ def test_a_pickle_under_any_name_is_never_loaded(place: Path, finished: dict[str
     real = genuine(place, finished, name)
     trapped = [pickle.dumps(Trap(), protocol=protocol) for protocol in (0, 2, 5)]
     if name.endswith(".npz"):
-        arrays = dict(run.read_arrays(place / name))
+        arrays = dict(files.read_arrays(place / name))
         for key in arrays:
             np.savez(place / "trap.npz", **{**arrays, key: np.array([Trap()], dtype=object)})
             trapped.append((place / "trap.npz").read_bytes())
@@ -580,7 +584,7 @@ def test_what_is_written_replaces_a_link_and_not_what_it_leads_to(place: Path) -
     (place / "mine.txt").write_text("mine")
     for name in ("run.json", "model.safetensors"):
         (folder / name).symlink_to(place / "mine.txt")
-        run.write_atomic(folder / name, b"new")
+        files.write_atomic(folder / name, b"new")
         assert not (folder / name).is_symlink() and (place / "mine.txt").read_text() == "mine"
 
 
@@ -594,7 +598,7 @@ def test_no_file_of_a_run_can_name_another_place(place: Path, finished: dict[str
 
 
 def test_arrays_that_swell_are_refused_before_they_do(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(files, "MOST_BYTES", 100_000)
     np.savez_compressed(place / "bomb.npz", logits=np.zeros(100_000))
     with pytest.raises(ReportError, match=re.escape("larger than any file of a run")):
-        run.read_arrays(place / "bomb.npz")
+        files.read_arrays(place / "bomb.npz")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcam_report import checkpoint, lock, run
+from gradcam_report import checkpoint, files, lock, run
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no such signals elsewhere")
 
@@ -83,7 +83,7 @@ def test_an_interrupted_run_leaves_no_kernel_computing(project: Path, sign: sign
     )
     try:
         wait(process, lambda: epochs_done(folder) >= 0 and (folder / lock.OWNER).exists())
-        kernel = run.read_json(folder / lock.OWNER)["process"]
+        kernel = files.read_json(folder / lock.OWNER)["process"]
         assert kernel != process.pid
         process.send_signal(sign)
         _, said = process.communicate(timeout=60)

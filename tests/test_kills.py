@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from test_report import RESULTS, Executed, finished, write
 
-from gradcam_report import lock, publish, report, run
+from gradcam_report import files, lock, publish, report, run
 from gradcam_report.config import CHAPTERS, PUBLISHED, parse_params
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL elsewhere")
@@ -135,10 +135,10 @@ def live(nursery: ForkServerContext, task: str, root: Path, number: int = 0, sec
 def readable(folder: Path) -> set[str]:
     """Read whatever is in a folder by its name; the names."""
     readers = {
-        ".json": run.read_json,
-        ".csv": run.read_table,
-        ".npz": run.read_arrays,
-        ".safetensors": run.read_tensors,
+        ".json": files.read_json,
+        ".csv": files.read_table,
+        ".npz": files.read_arrays,
+        ".safetensors": files.read_tensors,
     }
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()
     for name in names:
@@ -152,13 +152,15 @@ def results(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in readable(folder):
         if name.endswith(".json"):
-            found[name] = without_times(run.read_json(folder / name))
+            found[name] = without_times(files.read_json(folder / name))
         elif name.endswith(".npz"):
-            found[name] = {key: (array.dtype, array.tobytes()) for key, array in run.read_arrays(folder / name).items()}
+            found[name] = {
+                key: (array.dtype, array.tobytes()) for key, array in files.read_arrays(folder / name).items()
+            }
         elif name == "history.csv":
-            found[name] = {k: v.tolist() for k, v in run.read_table(folder / name).items() if k not in MEASURED}
+            found[name] = {k: v.tolist() for k, v in files.read_table(folder / name).items() if k not in MEASURED}
         elif name.endswith(".safetensors"):  # which orders its metadata at random
-            tensors, metadata = run.read_tensors(folder / name)
+            tensors, metadata = files.read_tensors(folder / name)
             found[name] = {key: (tensor.dtype, tensor.numpy().tobytes()) for key, tensor in tensors.items()}
             found[name] |= without_times({k: json.loads(v) if k == "state" else v for k, v in metadata.items()})
         else:

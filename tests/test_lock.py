@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gradcam_report import lock, lr_find, run, train
+from gradcam_report import files, lock, lr_find, run, train
 from gradcam_report.config import ReportError, parse_params
 
 HOLDER = """
@@ -36,7 +36,7 @@ def test_a_folder_in_use_is_refused_and_names_its_owner_until_that_is_killed(pro
         os.kill(holder.pid, signal.SIGKILL)
         holder.wait()
         with lock.held(folder):
-            assert run.read_json(folder / lock.OWNER)["process"] == os.getpid()
+            assert files.read_json(folder / lock.OWNER)["process"] == os.getpid()
         assert not (folder / lock.OWNER).exists()
     finally:
         holder.kill()
@@ -57,7 +57,7 @@ def test_a_file_system_without_locks_goes_without_and_somebody_elses_file_is_ref
     def acquire(self: object, timeout: float) -> None:
         raise OSError(kind, os.strerror(kind))
 
-    monkeypatch.setattr(lock.FileLock, "acquire", acquire)
+    monkeypatch.setattr(files.FileLock, "acquire", acquire)
     if kind == errno.ENOLCK:
         with lock.held(run.RunFolder("runs/x")):
             pass

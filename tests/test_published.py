@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score
 
-from gradcam_report import model, run
+from gradcam_report import files, model
 from gradcam_report.config import parse_params
 
 REFERENCE = Path(__file__).parents[1] / "artifacts" / "reference"
@@ -48,12 +48,12 @@ def test_run_range_test_and_studies_are_of_the_recipe_that_is_the_default():
     """Otherwise the chapters would put figures of different recipes side by side."""
     parts = [asdict(parse_params("training", {})[part]) for part in ("augment", "optim", "schedule")]
     recipe = parts[0] | parts[1] | parts[2]
-    assert run.read_json(REFERENCE / "run.json")["parameters"].items() >= recipe.items()
-    tested = run.read_json(REFERENCE / "lr_find.json")["parameters"]
+    assert files.read_json(REFERENCE / "run.json")["parameters"].items() >= recipe.items()
+    tested = files.read_json(REFERENCE / "lr_find.json")["parameters"]
     assert tested.items() >= (parts[0] | parts[1]).items()
     del recipe["epochs"]  # of a study, a part of its protocol
     for path in (REFERENCE.parents[1] / "benchmarks").glob("*.json"):
-        assert run.read_json(path).get("recipe", recipe) == recipe, path.name
+        assert files.read_json(path).get("recipe", recipe) == recipe, path.name
 
 
 @pytest.mark.realdata

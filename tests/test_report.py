@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from gradcam_report import publish, report, run
+from gradcam_report import files, publish, report
 from gradcam_report.config import CHAPTERS, PUBLISHED, ReportError, field_names, parse_params
 
 RESULTS = (*publish.RANGE_TEST_FILES, *publish.TRAINING_FILES)
@@ -288,7 +288,7 @@ def finished(folder: Path, **other: Any) -> None:
         made = {k: v for k, v in report.parameters_for(chapter, {}).items() if k not in machine}
         made |= {k: v for k, v in other.items() if k in made}
         result = {"suggestions": {"divergence onset": 0.037}}
-        run.write_json(folder / f"{stage}.json", {"parameters": made, "result": result, "provenance": {}})
+        files.write_json(folder / f"{stage}.json", {"parameters": made, "result": result, "provenance": {}})
     for name in RESULTS:
         if not (folder / name).exists():
             (folder / name).write_bytes(f"new {name}".encode())

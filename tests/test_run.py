@@ -20,14 +20,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradcam_report import run
+from gradcam_report import files, run
 from gradcam_report.config import PUBLISHED, ReportError
 
 READERS: dict[str, Callable[[Path], Any]] = {
-    "run.json": run.read_json,
-    "history.csv": run.read_table,
-    "predictions.npz": run.read_arrays,
-    "model.safetensors": run.read_tensors,
+    "run.json": files.read_json,
+    "history.csv": files.read_table,
+    "predictions.npz": files.read_arrays,
+    "model.safetensors": files.read_tensors,
 }
 ARRAYS = {"logits": np.arange(40, dtype=np.float32).reshape(4, 10) / 7, "labels": np.array([3, 1, 4, 1])}
 
@@ -41,16 +41,16 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one valid file for each of the readers."""
     folder = tmp_path_factory.mktemp("whole")
-    run.write_json(folder / "run.json", {"parameters": {"seed": 0}, "result": {}, "provenance": {}})
-    run.write_table(folder / "history.csv", {"epoch": [1, 2], "loss": [2.5, 1.25]})
-    run.write_arrays(folder / "predictions.npz", **ARRAYS)
-    run.write_tensors(folder / "model.safetensors", {"weight": torch.arange(12.0).view(3, 4)}, {"classes": "10"})
+    files.write_json(folder / "run.json", {"parameters": {"seed": 0}, "result": {}, "provenance": {}})
+    files.write_table(folder / "history.csv", {"epoch": [1, 2], "loss": [2.5, 1.25]})
+    files.write_arrays(folder / "predictions.npz", **ARRAYS)
+    files.write_tensors(folder / "model.safetensors", {"weight": torch.arange(12.0).view(3, 4)}, {"classes": "10"})
     return folder
 
 
 def store(folder: str, stage: str, parameters: dict[str, Any]) -> None:
     record = {"parameters": parameters, "result": {"kept": True}, "provenance": {}}
-    run.write_json(run.RunFolder(folder) / f"{stage}.json", record)
+    files.write_json(run.RunFolder(folder) / f"{stage}.json", record)
 
 
 # Writing
@@ -71,9 +71,9 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
     with monkeypatch.context() as broken:
         broken.setattr(os, step, no_space)
         with pytest.raises(ReportError, match=r"run\.json could not be written \(No space left on device\); free some"):
-            run.write_atomic(path, b"new")
+            files.write_atomic(path, b"new")
     assert [p.read_bytes() for p in tmp_path.iterdir()] == ([old] if old else [])
-    run.write_atomic(path, b"new")
+    files.write_atomic(path, b"new")
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"new"]
 
 
@@ -85,20 +85,20 @@ def test_an_interrupt_leaves_the_old_file_and_nothing_else(tmp_path: Path, monke
     path.write_bytes(b"old")
     monkeypatch.setattr(os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        run.write_atomic(path, b"new")
+        files.write_atomic(path, b"new")
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"old"]
 
 
 def test_new_content_is_complete_before_it_takes_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     monkeypatch.setattr(os, "replace", lambda new, old: seen.append((Path(new).read_bytes(), Path(new).parent)))
-    run.write_atomic(tmp_path / "new" / "file", b"x" * 100_000)
+    files.write_atomic(tmp_path / "new" / "file", b"x" * 100_000)
     assert seen == [(b"x" * 100_000, tmp_path / "new")]  # same folder: a rename across disks would be a copy
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions as on POSIX")
 def test_others_may_read_what_is_written(tmp_path: Path) -> None:
-    run.write_atomic(tmp_path / "file", b"")
+    files.write_atomic(tmp_path / "file", b"")
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
 
 
@@ -129,8 +129,8 @@ numbers = st.floats(width=64) | st.integers(-(2**53), 2**53)
 @settings(max_examples=50)
 @given(st.integers(1, 5).flatmap(lambda n: st.lists(st.lists(numbers, min_size=n, max_size=n), min_size=1, max_size=4)))
 def test_tables_give_back_the_same_floats(scratch: Path, columns: list[list[float]]) -> None:
-    run.write_table(scratch / "table.csv", {f"column {i}": c for i, c in enumerate(columns)})
-    back = run.read_table(scratch / "table.csv")
+    files.write_table(scratch / "table.csv", {f"column {i}": c for i, c in enumerate(columns)})
+    back = files.read_table(scratch / "table.csv")
     assert list(back) == [f"column {i}" for i in range(len(columns))]
     for got, given_ in zip(back.values(), columns, strict=True):
         assert got.dtype == np.float64
@@ -139,36 +139,36 @@ def test_tables_give_back_the_same_floats(scratch: Path, columns: list[list[floa
 
 def test_tables_of_numpy_numbers_and_of_no_rows(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
-    run.write_table(path, {"epoch": np.arange(3), "loss": np.array([0.1, 1 / 3, 2.0], dtype=np.float32)})
+    files.write_table(path, {"epoch": np.arange(3), "loss": np.array([0.1, 1 / 3, 2.0], dtype=np.float32)})
     assert path.read_text().splitlines()[:2] == ["epoch,loss", f"0,{np.float32(0.1).item()!r}"]
-    np.testing.assert_array_equal(run.read_table(path)["loss"], np.array([0.1, 1 / 3, 2.0], dtype=np.float32))
-    run.write_table(path, {"epoch": [], "loss": []})
-    assert {k: v.shape for k, v in run.read_table(path).items()} == {"epoch": (0,), "loss": (0,)}
+    np.testing.assert_array_equal(files.read_table(path)["loss"], np.array([0.1, 1 / 3, 2.0], dtype=np.float32))
+    files.write_table(path, {"epoch": [], "loss": []})
+    assert {k: v.shape for k, v in files.read_table(path).items()} == {"epoch": (0,), "loss": (0,)}
     with pytest.raises(ValueError):
-        run.write_table(path, {"epoch": [1, 2], "loss": [0.5]})
+        files.write_table(path, {"epoch": [1, 2], "loss": [0.5]})
 
 
 def test_arrays_and_tensors_come_back_with_their_types(whole: Path, tmp_path: Path) -> None:
-    back = run.read_arrays(whole / "predictions.npz")
+    back = files.read_arrays(whole / "predictions.npz")
     assert list(back) == list(ARRAYS)
     for name, array in ARRAYS.items():
         assert back[name].dtype == array.dtype
         np.testing.assert_array_equal(back[name], array)
 
     tensors = {"half": torch.randn(4, 4).half().t(), "count": torch.tensor(7), "grad": torch.ones(2).requires_grad_()}
-    run.write_tensors(tmp_path / "t.safetensors", tensors, {"width": "64"})
-    got, metadata = run.read_tensors(tmp_path / "t.safetensors")
+    files.write_tensors(tmp_path / "t.safetensors", tensors, {"width": "64"})
+    got, metadata = files.read_tensors(tmp_path / "t.safetensors")
     assert metadata == {"width": "64"}
     torch.testing.assert_close(got, {k: t.detach() for k, t in tensors.items()}, rtol=0, atol=0)
 
 
 def test_json_is_never_made_of_what_json_cannot_say(tmp_path: Path) -> None:
     path = tmp_path / "some.json"
-    run.write_json(path, {"loss": 0.1, "name": "é"})
-    assert run.read_json(path) == json.loads(path.read_text(encoding="utf-8")) == {"loss": 0.1, "name": "é"}
+    files.write_json(path, {"loss": 0.1, "name": "é"})
+    assert files.read_json(path) == json.loads(path.read_text(encoding="utf-8")) == {"loss": 0.1, "name": "é"}
     with pytest.raises(ValueError):
-        run.write_json(path, {"loss": math.nan})
-    assert run.read_json(path)["loss"] == 0.1
+        files.write_json(path, {"loss": math.nan})
+    assert files.read_json(path)["loss"] == 0.1
 
 
 # Damage
@@ -255,13 +255,13 @@ def test_arrays_are_never_unpickled(tmp_path: Path) -> None:
     trap = np.array([Trap(sprung)], dtype=object)
     np.savez(path, logits=trap)
     with pytest.raises(ReportError, match="cannot be read"):
-        run.read_arrays(path)
+        files.read_arrays(path)
     path.write_bytes(pickle.dumps(Trap(sprung)))
     with pytest.raises(ReportError, match="cannot be read"):
-        run.read_arrays(path)
+        files.read_arrays(path)
     assert not sprung.exists()
     with pytest.raises(ValueError):
-        run.write_arrays(path, logits=trap)
+        files.write_arrays(path, logits=trap)
 
 
 # Run folders
@@ -284,7 +284,7 @@ def test_a_missing_file_is_answered_with_the_chapter_to_run(project: Path) -> No
 def test_records_lacking_a_part_are_damaged(project: Path) -> None:
     assert run.RunFolder("runs/try").record("run") is None
     for lacking in ({"parameters": {}, "result": {}}, {"parameters": [], "result": {}, "provenance": {}}):
-        run.write_json(project / "runs/try/run.json", lacking)
+        files.write_json(project / "runs/try/run.json", lacking)
         with pytest.raises(ReportError, match=r"run\.json cannot be read \(parameters"):
             run.RunFolder("runs/try").record("run")
 
@@ -397,7 +397,7 @@ def test_provenance_says_when_and_on_what(project: Path) -> None:
     assert facts["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert facts["versions"]["numpy"] == np.__version__
     assert facts["commit"] is None  # no checkout here
-    run.write_json(project / "run.json", facts)
+    files.write_json(project / "run.json", facts)
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from gradcam_report import model, optim, run, scaling
+from gradcam_report import files, model, optim, scaling
 from gradcam_report.config import ReportError, ScalingConfig, project_root
 
 CONFIG = ScalingConfig()
@@ -89,7 +89,7 @@ def test_a_prediction_adds_up_its_parts() -> None:
 
 @pytest.mark.parametrize("results", [{}, {"scaling": None}, {"scaling": {"shared": {}}}])
 def test_results_without_scaling_say_what_to_run(results: dict[str, Any], tmp_path: Path) -> None:
-    run.write_json(tmp_path / "results.json", results)
+    files.write_json(tmp_path / "results.json", results)
     with pytest.raises(ReportError, match=r"run python benchmarks/scaling\.py first"):
         scaling.measured(tmp_path / "results.json")
 

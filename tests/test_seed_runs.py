@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradcam_report import run, seed_runs, train
+from gradcam_report import files, run, seed_runs, train
 from gradcam_report.config import ReportError, parse_params
 
 pytestmark = pytest.mark.usefixtures("few_threads", "narrow")
@@ -29,7 +29,7 @@ def test_each_seed_is_trained_as_if_it_were_alone_and_only_once(project: Path, m
     alone, _ = train.in_run(asked(seed=5, run_dir="runs/alone"))
     inside = run.RunFolder("runs/try/seed-5")
     for name in ("test_loss", "test_accuracy", "test_accuracy_flip", "test_accuracy_crops", "train_loss"):
-        assert run.read_json(inside / "metrics.json")[name] == run.read_json(alone / "metrics.json")[name]
+        assert files.read_json(inside / "metrics.json")[name] == files.read_json(alone / "metrics.json")[name]
     assert len({result.metrics["test_loss"] for result in found}) == 3
     with monkeypatch.context() as patched:
         patched.setattr(train.Trainer, "fit", lambda *a: pytest.fail("trained again"))
@@ -63,6 +63,9 @@ def test_mean_and_deviation_are_numpys_and_one_seed_has_none():
     several = [seed_runs.SeedResult(i, {"test_accuracy": v}) for i, v in enumerate(values)]
     mean, deviation = seed_runs.mean_and_deviation(several, "test_accuracy")
     assert (mean, deviation) == (pytest.approx(np.mean(values)), pytest.approx(np.std(values, ddof=1)))
-    assert seed_runs.in_words(several, "test_accuracy") == "95.10 ± 0.36 % (mean ± sd of 3 seeds)"
+    assert seed_runs.in_words(several, "test_accuracy") == "95.10 ± 0.36"
+    assert seed_runs.in_words(several, "test_accuracy", scale=1, digits=4) == "0.9510 ± 0.0036"
+    assert seed_runs.count_in_words(several) == "mean ± sd of 3 seeds"
     assert seed_runs.mean_and_deviation(several[:1], "test_accuracy") == (0.95, None)
-    assert seed_runs.in_words(several[:1], "test_accuracy") == "95.00 % (one seed)"
+    assert seed_runs.in_words(several[:1], "test_accuracy") == "95.00"
+    assert seed_runs.count_in_words(several[:1]) == "one seed"

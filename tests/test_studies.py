@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from gradcam_report import plots, run, studies
+from gradcam_report import files, plots, studies
 from gradcam_report.config import ReportError
 
 PROTOCOL = {"dataset": "cifar10", "train_size": 10_000, "val_size": 5_000, "epochs": 5}
@@ -21,7 +21,7 @@ def write(folder: Path, name: str, *points: dict[str, Any], **protocol: Any) -> 
     recipe = {"optimizer": "muon", "batch_size": 500}
     provenance = {"compute": "a test"}
     found = {"protocol": PROTOCOL | protocol, "recipe": recipe, "points": list(points), "provenance": provenance}
-    run.write_json(folder / f"{name}.json", found)
+    files.write_json(folder / f"{name}.json", found)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradcam_report import cli, lock, run
+from gradcam_report import cli, files, lock, run
 from gradcam_report.config import ReportError
 from gradcam_report.sweep import axes, plan, pool
 
@@ -253,7 +253,7 @@ def test_a_sweep_json_that_no_command_wrote_is_refused_in_one_sentence(project: 
 def test_a_mark_of_another_recipe_or_half_a_mark_finishes_nothing(project: Path) -> None:
     sweep = saved("seed=0,1")
     for recipe, finished in ((sweep.recipe("seed-0"), True), (sweep.recipe("seed-1"), False)):
-        run.write_json(sweep.point_folder("seed-0") / plan.DONE, {"recipe": recipe})
+        files.write_json(sweep.point_folder("seed-0") / plan.DONE, {"recipe": recipe})
         assert (sweep.done("seed-0") is not None) == finished
     (sweep.point_folder("seed-0") / plan.DONE).write_text('{"recipe": ')
     assert sweep.done("seed-0") is None and sweep.done("seed-1") is None

@@ -19,7 +19,7 @@ import psutil
 import pytest
 from test_report import first_cell, new_code_cell, write
 
-from gradcam_report import cli, run
+from gradcam_report import cli, files, run
 from gradcam_report.sweep import drive, on_ray, plan
 
 WAITING = """import os, time
@@ -56,7 +56,7 @@ def until(condition: Callable[[], object], seconds: float = 60) -> None:
 
 def started(slug: str) -> int:
     """The process that executes a point."""
-    return int(run.read_json(Path("runs/x") / slug / plan.STARTED)["process"])
+    return int(files.read_json(Path("runs/x") / slug / plan.STARTED)["process"])
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_two_trainings_on_drawn_shapes(project: Path, capsys: pytest.CaptureFixt
     assert table[0].split() == ["point", "state", "seconds", "val_accuracy", "test_accuracy", "test_loss"]
     for line, seed in zip(table[1:], (0, 1), strict=True):
         folder = run.RunFolder(f"runs/sweep-training/seed-{seed}")
-        record, metrics = folder.record("run"), run.read_json(folder / "metrics.json")
+        record, metrics = folder.record("run"), files.read_json(folder / "metrics.json")
         assert record and record["parameters"]["seed"] == seed
         assert line.split()[0] == f"seed-{seed}" and line.split()[3] == f"{metrics['val_accuracy']:.4f}"
         cells = nbformat.read(folder / "training.ipynb", as_version=4).cells

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradcam_report import chapter, plots, publish, report, run, sweeps
+from gradcam_report import chapter, files, plots, publish, report, run, sweeps
 from gradcam_report.config import PUBLISHED_SWEEP, ReportError, SweepConfig
 from gradcam_report.sweep import plan
 
@@ -25,10 +25,10 @@ def trained(sweep: plan.Sweep, slug: str, accuracy: float) -> None:
     metrics = {"val_accuracy": accuracy, "val_loss": 2 - accuracy, "train_loss": 1.5, "test_accuracy": 1 - accuracy}
     metrics |= {"epochs": 3, "train_images": 64, "training_seconds": 9.0}
     rows = {"epoch": [1, 2, 3], "train_loss": [3, 2, 1.5], "val_accuracy": [accuracy / 3, accuracy / 2, accuracy]}
-    run.write_table(place / "history.csv", rows)
-    run.write_json(place / "metrics.json", metrics)
-    run.write_json(place / "run.json", {"parameters": made, "result": {}, "provenance": provenance})
-    run.write_json(place / plan.DONE, {"recipe": sweep.recipe(slug), "seconds": 10.0, "results": {}})
+    files.write_table(place / "history.csv", rows)
+    files.write_json(place / "metrics.json", metrics)
+    files.write_json(place / "run.json", {"parameters": made, "result": {}, "provenance": provenance})
+    files.write_json(place / plan.DONE, {"recipe": sweep.recipe(slug), "seconds": 10.0, "results": {}})
     (place / "model.safetensors").write_bytes(b"large")
 
 
@@ -196,7 +196,7 @@ def executed(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def execute(name: str, out: Path, parameters: dict[str, Any], book: Path | None = None) -> float:
         assert (project / PUBLISHED_SWEEP / "sweep.json").is_file() and parameters["sweep_dir"] == PUBLISHED_SWEEP
         calls.append(name)
-        run.write_atomic(out, b"executed")
+        files.write_atomic(out, b"executed")
         return 1.0
 
     monkeypatch.setattr(report, "execute", execute)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gradcam_report import job, run, team
+from gradcam_report import files, job, team
 from gradcam_report.config import ReportError
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ data.Normalizer.__call__ = lambda self, images: normalised(self, images).double(
 if os.environ.get("RANK", "0") != "0":  # the run folder is the first one's alone, be it on another host
     def forbidden(*args, **kwargs):
         raise AssertionError(f"not the first process: {args}")
-    run.write_atomic = run.read_json = run.read_table = run.read_tensors = run.RunFolder.prepare = forbidden
+    files.write_atomic = files.read_json = files.read_table = files.read_tensors = run.RunFolder.prepare = forbidden
 Path(f"pid-{os.environ.get('RANK', 0)}").write_text(str(os.getpid()))
 sys.exit(cli.main(sys.argv[1:]))
 """
@@ -104,7 +104,7 @@ def started(project: Path, words: list[str]) -> subprocess.CompletedProcess[str]
 
 def assert_same(folder: Path, alone: Path) -> None:
     """The same loss curve: 1e-6 apart for the first two epochs, after which rounding has grown."""
-    mine, theirs = (run.read_table(path / "history.csv") for path in (folder, alone))
+    mine, theirs = (files.read_table(path / "history.csv") for path in (folder, alone))
     for column in theirs.keys() - {"seconds", "images_per_second"}:
         np.testing.assert_allclose(mine[column][:2], theirs[column][:2], rtol=1e-6, err_msg=column)
         np.testing.assert_allclose(mine[column], theirs[column], rtol=1e-2, err_msg=column)
@@ -149,7 +149,7 @@ def wait_for_epochs(folder: Path, wanted: int) -> int:
     while time.perf_counter() - started < 120:
         time.sleep(0.05)
         if (folder / "checkpoint.safetensors").exists():
-            _, metadata = run.read_tensors(folder / "checkpoint.safetensors")
+            _, metadata = files.read_tensors(folder / "checkpoint.safetensors")
             if (epoch := json.loads(metadata["state"])["epoch"]) >= wanted:
                 return epoch
     raise AssertionError("the training did not get that far")

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import accuracy_score, log_loss
 from torch import Tensor
 
-from gradcam_report import data, evaluate, optim, run, schedule, train
+from gradcam_report import data, evaluate, files, optim, run, schedule, train
 from gradcam_report.compute import Compute
 from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, ReportError, ScheduleConfig, parse_params
 from gradcam_report.errors import softmax
@@ -493,4 +493,4 @@ def test_a_training_out_of_memory_keeps_its_checkpoint_and_gives_advice(
         with pytest.raises(ReportError, match="as in -p batch_size 8"):
             train.in_run(parse_params("training", given))
     folder, _ = train.in_run(parse_params("training", given))
-    assert run.read_table(folder / "history.csv")["epoch"].tolist() == [1, 2, 3]
+    assert files.read_table(folder / "history.csv")["epoch"].tolist() == [1, 2, 3]

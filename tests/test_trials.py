@@ -9,7 +9,7 @@ import torch
 from scipy.stats import bootstrap
 from torch import Tensor, nn
 
-from gradcam_report import cam, data, faithfulness, model, run, trials
+from gradcam_report import cam, data, faithfulness, files, model, trials
 from gradcam_report.config import LAYERS, ReportError, parse_params
 
 pytestmark = pytest.mark.usefixtures("few_threads")
@@ -176,13 +176,13 @@ def test_the_probe_is_trained_once_and_never_over_another_run(project: Path, mon
     assert weights.stat().st_mtime_ns == written and torch.equal(net.conv1.weight, again.conv1.weight)
     longer = params | {"faithfulness": dataclasses.replace(params["faithfulness"], probe_epochs=2)}
     trials.probe(longer)
-    assert run.read_json(project / "runs/x/probe/run.json")["parameters"]["epochs"] == 2
+    assert files.read_json(project / "runs/x/probe/run.json")["parameters"]["epochs"] == 2
     weights.unlink()  # damaged
     trials.probe(longer)
     assert weights.exists()
-    record = run.read_json(project / "runs/x/probe/run.json")
+    record = files.read_json(project / "runs/x/probe/run.json")
     del record["parameters"]["width"]  # a run of the report's own network
-    run.write_json(project / "runs/x/probe/run.json", record)
+    files.write_json(project / "runs/x/probe/run.json", record)
     with pytest.raises(ReportError, match="probe_dir is 'runs/x/probe', which holds another run"):
         trials.probe(params)
 
@@ -195,4 +195,4 @@ def test_an_interrupted_probe_of_other_settings_is_made_anew(project: Path, monk
     (project / "runs/x/probe/run.json").unlink()  # as if it had been killed before its end
     shorter = params | {"faithfulness": dataclasses.replace(params["faithfulness"], probe_epochs=1)}
     trials.probe(shorter)
-    assert run.read_json(project / "runs/x/probe/run.json")["parameters"]["epochs"] == 1
+    assert files.read_json(project / "runs/x/probe/run.json")["parameters"]["epochs"] == 1

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradcam_report import plots, run, variants
+from gradcam_report import files, plots, run, variants
 from gradcam_report.config import ReportError, parse_params
 
 PROVENANCE = {"compute": "a test"}
@@ -16,14 +16,14 @@ def training(folder: Path, predicted: list[int], accuracy: list[float], onset: f
     folder.mkdir(parents=True)
     recipe = {"dataset": "shapes", "seed": 0, "sgd_lr_factor": 2.0, "cutout": 8, **changes}
     parse_params("training", recipe)
-    run.write_json(folder / "run.json", {"parameters": recipe, "result": {}, "provenance": PROVENANCE})
+    files.write_json(folder / "run.json", {"parameters": recipe, "result": {}, "provenance": PROVENANCE})
     found = {"suggestions": {"divergence onset": onset}}
-    run.write_json(folder / "lr_find.json", {"parameters": recipe, "result": found, "provenance": PROVENANCE})
+    files.write_json(folder / "lr_find.json", {"parameters": recipe, "result": found, "provenance": PROVENANCE})
     ways = dict.fromkeys(("test_accuracy", "test_accuracy_flip", "test_accuracy_crops"), accuracy[-1])
-    run.write_json(folder / "metrics.json", ways | {"test_loss": 0.25, "test_images": 4})
-    run.write_table(folder / "history.csv", {"epoch": list(range(1, len(accuracy) + 1)), "test_accuracy": accuracy})
+    files.write_json(folder / "metrics.json", ways | {"test_loss": 0.25, "test_images": 4})
+    files.write_table(folder / "history.csv", {"epoch": list(range(1, len(accuracy) + 1)), "test_accuracy": accuracy})
     logits = np.eye(8, dtype=np.float32)[predicted]
-    run.write_arrays(folder / "predictions.npz", logits=logits, labels=np.arange(4), indices=np.array([2, 3, 5, 7]))
+    files.write_arrays(folder / "predictions.npz", logits=logits, labels=np.arange(4), indices=np.array([2, 3, 5, 7]))
 
 
 @pytest.fixture

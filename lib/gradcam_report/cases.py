@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import calibration, config, data, errors, plots, run
+from . import calibration, config, data, errors, files, plain, plots, run
 
 MOST = 10_000  # test images of any data set, see `config.DataConfig`
 
@@ -63,15 +63,15 @@ class Cases:
 def predictions_of(folder: run.RunFolder) -> errors.Predictions:
     """The test-set predictions of a run; raises `ReportError` when there are none or they are damaged."""
     path = folder.need("predictions.npz", "training")
-    arrays = run.read_arrays(path)
+    arrays = files.read_arrays(path)
     missing = [name for name in ("logits", "labels", "indices") if name not in arrays]
     if missing:
-        raise run.unreadable(path, f"{' and '.join(missing)} missing")
+        raise plain.unreadable(path, f"{' and '.join(missing)} missing")
     logits, indices = arrays["logits"], arrays["indices"]
     if fault := _misfit(logits, arrays["labels"], logits.shape[-1:]):
-        raise run.unreadable(path, fault)
+        raise plain.unreadable(path, fault)
     if indices.shape != logits.shape[:1] or indices.dtype != np.int64 or indices.min() < 0 or indices.max() >= MOST:
-        raise run.unreadable(path, f"its indices are not those of {len(logits)} test images")
+        raise plain.unreadable(path, f"its indices are not those of {len(logits)} test images")
     return errors.Predictions(logits, arrays["labels"], indices)
 
 
@@ -113,10 +113,10 @@ def calibrated(folder: run.RunFolder, predictions: errors.Predictions) -> tuple[
     Fitted on the validation images where the run held some out; else each half of the test images gets the temperature
     of the other half, for the network has seen every training image.
     """
-    arrays = run.read_arrays(folder.need("predictions.npz", "training"))
+    arrays = files.read_arrays(folder.need("predictions.npz", "training"))
     if "val_logits" in arrays:
         if fault := _misfit(arrays["val_logits"], arrays["val_labels"], predictions.logits.shape[1:]):
-            raise run.unreadable(folder / "predictions.npz", f"of the validation images {fault}")
+            raise plain.unreadable(folder / "predictions.npz", f"of the validation images {fault}")
         temperature = calibration.fit_temperature(arrays["val_logits"], arrays["val_labels"])
         return errors.softmax(predictions.logits / temperature), [temperature], "fitted on the validation images"
     probabilities, temperatures = calibration.cross_fitted(predictions.logits, predictions.labels)
@@ -131,14 +131,14 @@ def test_features(folder: run.RunFolder) -> np.ndarray:
 def _features(folder: run.RunFolder, part: str, count: int) -> np.ndarray:
     """Reduced features of "train" or "test", float16 (count, D); raises `ReportError` for any other array."""
     path = folder.need("features.npz", "training")
-    arrays = run.read_arrays(path)
+    arrays = files.read_arrays(path)
     found, other = arrays[part], arrays["train" if part == "test" else "test"]
     if found.dtype != np.float16 or found.ndim != 2 or len(found) != count or not found.shape[1]:
-        raise run.unreadable(path, f"{part} is {found.dtype} {found.shape}, not the features of {count} images")
+        raise plain.unreadable(path, f"{part} is {found.dtype} {found.shape}, not the features of {count} images")
     if other.shape[1:] != found.shape[1:]:
-        raise run.unreadable(path, f"training and test images have features {found.shape} and {other.shape}")
+        raise plain.unreadable(path, f"training and test images have features {found.shape} and {other.shape}")
     if not np.isfinite(found).all():
-        raise run.unreadable(path, f"{part} holds numbers that are not finite")
+        raise plain.unreadable(path, f"{part} holds numbers that are not finite")
     return found
 
 
@@ -176,9 +176,9 @@ def _finished(params: Mapping[str, Any]) -> tuple[run.RunFolder, run.Record, err
     assert record is not None
     predictions, dataset = predictions_of(folder), record["parameters"]["dataset"]
     if record["result"]["classes"] != list(data.CLASSES[dataset]):
-        raise run.unreadable(folder / "run.json", f"its classes are not those of {dataset}")
+        raise plain.unreadable(folder / "run.json", f"its classes are not those of {dataset}")
     if predictions.logits.shape[1] != len(data.CLASSES[dataset]):
-        raise run.unreadable(folder / "predictions.npz", f"it has {predictions.logits.shape[1]} classes")
+        raise plain.unreadable(folder / "predictions.npz", f"it has {predictions.logits.shape[1]} classes")
     return folder, record, predictions
 
 

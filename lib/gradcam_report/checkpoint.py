@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import run
+from . import files, plain, run
 from .plain import LONGEST, misfit
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -59,7 +59,7 @@ def save(
     tensors = {f"net.{k}": v for k, v in net.state_dict().items()}
     tensors |= {f"momentum.{k}": v for k, v in momentum(net, optimizer).items()}
     state = {"epoch": epoch, "history": history, "identity": identity}
-    run.write_tensors(folder / CHECKPOINT, tensors, {"state": json.dumps(state)})
+    files.write_tensors(folder / CHECKPOINT, tensors, {"state": json.dumps(state)})
 
 
 def momentum(net: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -73,19 +73,19 @@ def load(folder: run.RunFolder) -> Checkpoint | None:
     path = folder / CHECKPOINT
     if not path.exists():
         return None
-    tensors, metadata = run.read_tensors(path)
+    tensors, metadata = files.read_tensors(path)
     text = metadata.get("state", "")
     try:
         state: Any = json.loads(text, parse_constant=_refuse) if len(text) <= LONGEST else ""
     except (ValueError, RecursionError):
         state = ""
     if fault := misfit(state, _FORM):
-        raise run.unreadable(path, fault)
+        raise plain.unreadable(path, fault)
     epoch, history = int(state["epoch"]), state["history"]
     if any(len(column) != epoch for column in history.values()):
-        raise run.unreadable(path, f"its history is not one of {epoch} epochs")
-    if any(abs(value) >= run.LARGEST for column in history.values() for value in column):
-        raise run.unreadable(path, "its history holds a number that is too large")
+        raise plain.unreadable(path, f"its history is not one of {epoch} epochs")
+    if any(abs(value) >= files.LARGEST for column in history.values() for value in column):
+        raise plain.unreadable(path, "its history holds a number that is too large")
     parts = {
         part: {k[len(part) :]: v for k, v in tensors.items() if k.startswith(part)} for part in ("net.", "momentum.")
     }
@@ -103,7 +103,7 @@ def restore(found: Checkpoint, path: Any, net: nn.Module, optimizer: torch.optim
     if not fault and wanted and len(wanted) != len(parameters):
         fault = "the momentum of some parameters is missing"
     if fault:
-        raise run.unreadable(path, fault)
+        raise plain.unreadable(path, fault)
     net.load_state_dict(found.net)
     for name, buffer in found.momentum.items():
         parameter = parameters[name]

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import lock, shapes
+from . import files, shapes
 from .config import DataConfig, ReportError, project_root
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -184,7 +184,7 @@ def download_cifar10(root: Path) -> None:
     try:
         socket.setdefaulttimeout(30)
         root.mkdir(parents=True, exist_ok=True)
-        with lock.alone(root / ".cifar10.lock", timeout=-1):
+        with files.alone(root / ".cifar10.lock", timeout=-1):
             if not (root / CIFAR10.base_folder).is_dir():
                 part = root / "cifar-10.part"
                 CIFAR10(str(part), download=True)
@@ -207,8 +207,8 @@ def read_cifar10(root: Path, train: bool) -> Split:
 
     folder = root / CIFAR10.base_folder
     # All of them, whichever part is read: torchvision refuses the whole set for one bad file without naming it.
-    files = [*CIFAR10.train_list, *CIFAR10.test_list, [CIFAR10.meta["filename"], CIFAR10.meta["md5"]]]
-    for name, md5 in files:
+    listed = [*CIFAR10.train_list, *CIFAR10.test_list, [CIFAR10.meta["filename"], CIFAR10.meta["md5"]]]
+    for name, md5 in listed:
         if not check_integrity(str(folder / name), md5):
             fault = "differs from the published file" if (folder / name).exists() else "is missing"
             raise ReportError(f"{folder / name} {fault}; delete {folder} and run again to download CIFAR-10 anew.")

@@ -18,7 +18,7 @@ import numpy as np
 
 from .config import ReportError, project_root
 from .errors import Ints
-from .run import write_atomic
+from .files import write_atomic
 
 RAW = "https://raw.githubusercontent.com"
 # name -> address, SHA-256

@@ -23,5 +23,6 @@ def run(values: Mapping[str, Any], run_dir: str) -> None:
         results = seed_runs.in_run(params, folder, record, team)
         if team.leads:
             made = record["provenance"]
-            accuracy = seed_runs.in_words(results, "test_accuracy")
-            print(f"{folder.name}: {accuracy} of the test images, {made['seconds']:.0f} s on {made['compute']}")
+            accuracy = f"{seed_runs.in_words(results, 'test_accuracy')} % of the test images"
+            of = seed_runs.count_in_words(results)
+            print(f"{folder.name}: {accuracy} ({of}), {made['seconds']:.0f} s on {made['compute']}")

@@ -2,41 +2,18 @@
 
 import contextlib
 import datetime
-import errno
 import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from .config import ReportError
-from .run import RESULTS, RunFolder, clear_temporaries, read_json, write_json
+from .files import alone, clear_temporaries, read_json, write_json
+from .run import RESULTS, RunFolder
 
 OWNER = ".owner.json"
-NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)  # what a file system without locks says
-
-
-@contextmanager
-def alone(path: Path, timeout: float) -> Iterator[None]:
-    """Hold the system's lock on the file `path`, which is gone with its process, however that ends.
-
-    Waits for it `timeout` seconds (for ever with -1), then raises `filelock.Timeout`. A file system without locks goes
-    without; another `OSError`, such as a file of somebody else's, is raised.
-    """
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=timeout)
-    except NotImplementedError:
-        pass
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-    try:
-        yield
-    finally:
-        lock.release()  # if it is held
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import augment, data, lock, model, run
+from . import augment, data, files, lock, model, run
 from .compute import Compute, enough_memory, memory_kept, resolve
 from .config import RangeTestConfig, ReportError
 from .optim import Step, build_optimizer, restored, set_lr
@@ -200,9 +200,9 @@ def in_run(params: dict[str, Any]) -> tuple[RangeTest, run.RunFolder, run.Record
             }
             finite = np.where(np.isfinite(test.losses), test.losses, np.nan)
             (folder / "lr_find.json").unlink(missing_ok=True)  # no record must speak of a file that is being replaced
-            run.write_table(folder / "lr_find.csv", {"lr": test.lrs.tolist(), "loss": finite.tolist()})
-            run.write_json(folder / "lr_find.json", record)
-    table = run.read_table(folder.need("lr_find.csv", "lr_finder"))
+            files.write_table(folder / "lr_find.csv", {"lr": test.lrs.tolist(), "loss": finite.tolist()})
+            files.write_json(folder / "lr_find.json", record)
+    table = files.read_table(folder.need("lr_find.csv", "lr_finder"))
     return RangeTest(table["lr"], table["loss"], record["result"]["ended"]), folder, record
 
 

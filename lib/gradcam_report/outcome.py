@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import embedding, evaluate, run
+from . import embedding, evaluate, files, run
 from .compute import Compute
 
 if TYPE_CHECKING:
@@ -33,17 +33,17 @@ def write(
     weights = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
     about = {"classes": str(len(dataset.classes)), "width": str(net.conv1.out_channels), "dataset": dataset.name}
     (folder / "run.json").unlink(missing_ok=True)  # no record must speak of files that are being replaced
-    run.write_tensors(folder / "model.safetensors", weights, about)
-    run.write_arrays(folder / "predictions.npz", **arrays)
-    run.write_arrays(folder / "features.npz", **embedding.reduced(seen[0], seen[1]))
-    run.write_table(folder / "history.csv", trainer.history)
-    run.write_json(folder / "metrics.json", metrics)
+    files.write_tensors(folder / "model.safetensors", weights, about)
+    files.write_arrays(folder / "predictions.npz", **arrays)
+    files.write_arrays(folder / "features.npz", **embedding.reduced(seen[0], seen[1]))
+    files.write_table(folder / "history.csv", trainer.history)
+    files.write_json(folder / "metrics.json", metrics)
     record = {
         "parameters": dict(asked),
         "result": {"lr_source": lr_source, "classes": list(dataset.classes)},
         "provenance": run.provenance(_where(trainer), dataset.source, metrics["training_seconds"], commit),
     }
-    run.write_json(folder / "run.json", record)
+    files.write_json(folder / "run.json", record)
     return record
 
 

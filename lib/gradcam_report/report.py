@@ -20,7 +20,8 @@ import yaml
 
 from . import plain, secret
 from .config import CHAPTERS, ReportError, field_names, parse_params, project_root
-from .run import RunFolder, clear_temporaries, write_atomic
+from .files import clear_temporaries, write_atomic
+from .run import RunFolder
 
 
 class Refused(ReportError):

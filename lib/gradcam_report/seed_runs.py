@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import run, train
+from . import files, run, train
 from .team import ALONE, Team
 
 
@@ -46,7 +46,7 @@ def _stored(found: dict[int, run.RunFolder], folder: run.RunFolder, record: run.
         other = stored.record("run")
         if other and other["parameters"] == record["parameters"] | {"seed": other["parameters"]["seed"]}:
             found.setdefault(other["parameters"]["seed"], stored)
-    return [SeedResult(number, run.read_json(where / "metrics.json")) for number, where in found.items()]
+    return [SeedResult(number, files.read_json(where / "metrics.json")) for number, where in found.items()]
 
 
 def mean_and_deviation(results: list[SeedResult], metric: str) -> tuple[float, float | None]:
@@ -55,9 +55,13 @@ def mean_and_deviation(results: list[SeedResult], metric: str) -> tuple[float, f
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def in_words(results: list[SeedResult], metric: str) -> str:
-    """A share (0-1) as a reader wants it: "95.03 ± 0.12 % (mean ± sd of 5 seeds)" or "94.81 % (one seed)"."""
+def in_words(results: list[SeedResult], metric: str, scale: float = 100, digits: int = 2) -> str:
+    """A metric's mean over the seeds with its deviation, by default in per cent: "95.03 ± 0.12", or "94.81" of one."""
     mean, deviation = mean_and_deviation(results, metric)
-    if deviation is None:
-        return f"{100 * mean:.2f} % (one seed)"
-    return f"{100 * mean:.2f} ± {100 * deviation:.2f} % (mean ± sd of {len(results)} seeds)"
+    spread = "" if deviation is None else f" ± {scale * deviation:.{digits}f}"
+    return f"{scale * mean:.{digits}f}{spread}"
+
+
+def count_in_words(results: list[SeedResult]) -> str:
+    """What the numbers of `in_words` are: "mean ± sd of 5 seeds" or "one seed"."""
+    return f"mean ± sd of {len(results)} seeds" if len(results) > 1 else "one seed"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import run
+from . import files, run
 from .chapter import duration
 from .config import ReportError, SweepConfig, field_names, parse_params
 from .seed_runs import SeedResult, mean_and_deviation
@@ -123,7 +123,7 @@ def _training(sweep: plan.Sweep, slug: str) -> Training | None:
             f"{folder.name} holds a training of another recipe ({difference}); delete it and sweep again."
         )
     metrics, history = (folder.need(name, "training") for name in ("metrics.json", "history.csv"))
-    return Training(sweep.points[slug], run.read_json(metrics), run.read_table(history), record)
+    return Training(sweep.points[slug], files.read_json(metrics), files.read_table(history), record)
 
 
 def _setting(trainings: list[Training], axes: Sequence[str], metric: str) -> Setting:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import augment, checkpoint, data, lock, model, outcome, run
+from . import augment, checkpoint, data, files, lock, model, outcome, plain, run
 from .checkpoint import CHECKPOINT
 from .compute import Compute, enough_memory, memory_kept, resolve
 from .config import AugmentConfig, OptimConfig, ReportError, ScheduleConfig
@@ -178,7 +178,7 @@ class Trainer:
         if found.identity != identity or (over and not finished):
             return False
         if found.epoch > self.recipe.schedule.epochs or not found.complete(validated=len(self.data.val) > 0):
-            raise run.unreadable(folder / CHECKPOINT, f"it is not of epoch {found.epoch} of this run")
+            raise plain.unreadable(folder / CHECKPOINT, f"it is not of epoch {found.epoch} of this run")
         checkpoint.restore(found, folder / CHECKPOINT, self.net, self.optimizer)
         self.history, self.epoch = found.history, found.epoch
         return True
@@ -213,7 +213,7 @@ def round_to_fp16(net: nn.Module) -> None:
 def load_model(folder: run.RunFolder, device: torch.device | str = "cpu") -> model.ResNet18:
     """The trained network of a run, fp32, in eval mode; raises `ReportError` when there is none or it does not fit."""
     path = folder.need("model.safetensors", "training")
-    tensors, metadata = run.read_tensors(path)
+    tensors, metadata = files.read_tensors(path)
     try:
         classes, width = int(metadata.get("classes", 10)), int(metadata.get("width", 64))
         if not (0 < classes <= 10_000 and 0 < width <= 10_000):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import cases, errors, plots, run
+from . import cases, errors, files, plots, run
 from .config import PUBLISHED, PUBLISHED_VARIANTS, ReportError, project_root, short
 
 
@@ -86,8 +86,8 @@ def _parameters(folder: run.RunFolder) -> dict[str, Any]:
 def _read(folder: run.RunFolder, base: dict[str, Any]) -> Variant:
     own = _parameters(folder)
     changes = _changed(own, base) if base else {}
-    history = run.read_table(folder.need("history.csv", "training"))
-    metrics = run.read_json(folder.need("metrics.json", "training"))
+    history = files.read_table(folder.need("history.csv", "training"))
+    metrics = files.read_json(folder.need("metrics.json", "training"))
     return Variant(changes, metrics, history["test_accuracy"], cases.predictions_of(folder))
 
 

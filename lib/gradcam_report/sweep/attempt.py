@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from .. import run
+from .. import files, run
 from ..config import ReportError
 from . import plan
 
@@ -83,9 +83,9 @@ def outcome(place: Path, status: int) -> Outcome:
     """What became of a point, from the exit status of its process and what it left in its folder."""
     with contextlib.suppress(ReportError):
         if status == 0:
-            mark = run.read_json(place / plan.DONE)
+            mark = files.read_json(place / plan.DONE)
             return Outcome(seconds=mark["seconds"], results=mark["results"])
-        failed = run.read_json(place / plan.FAILED)
+        failed = files.read_json(place / plan.FAILED)
         return Outcome(str(failed["sentence"]), bool(failed["again"]))
     if status < 0:
         name = signal.Signals(-status).name

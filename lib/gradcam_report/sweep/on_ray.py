@@ -11,6 +11,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from .. import files
 from ..config import ReportError, project_root
 from .attempt import Outcome, attempt
 from .plan import SWEEP, Sweep
@@ -22,11 +23,10 @@ INSTALL = "pip install -c constraints.txt -e '.[ray]'"
 
 def task(root: str, out: str, slug: str, key: str, environment: dict[str, str]) -> Outcome:
     """What runs on a node: an attempt at a point of the sweep `key` in the folder `out`, if the node sees it."""
-    from .. import run
 
     here = Path(root) / out / SWEEP
     try:
-        seen = run.read_json(here).get("key") == key
+        seen = files.read_json(here).get("key") == key
     except ReportError:
         seen = False
     if not seen:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .. import plain, report, run
+from .. import files, plain, report, run
 from ..config import CHAPTERS, ReportError, field_names, parse_params, project_root
 from . import axes as grammar
 from .axes import Values
@@ -59,7 +59,7 @@ class Sweep:
     def done(self, slug: str) -> run.Record | None:
         """The mark of a finished point, or None."""
         try:
-            mark = run.read_json(self.point_folder(slug) / DONE)
+            mark = files.read_json(self.point_folder(slug) / DONE)
         except ReportError:  # missing, or cut off with the machine's power: the point is executed again
             return None
         return mark if mark.get("recipe") == self.recipe(slug) else None
@@ -68,7 +68,7 @@ class Sweep:
         """Write sweep.json."""
         points = [{"slug": slug, "values": values} for slug, values in self.points.items()]
         parts = {"chapter": self.chapter, "axes": self.axes, "fixed": self.fixed, "machine": self.machine}
-        run.write_json(self.folder / SWEEP, {**parts, "key": self.key, "points": points})
+        files.write_json(self.folder / SWEEP, {**parts, "key": self.key, "points": points})
 
 
 def asked(chapter: str, pairs: Sequence[str], values: Mapping[str, Any], folder: run.RunFolder) -> Sweep:
@@ -135,7 +135,7 @@ def read(folder: run.RunFolder) -> Sweep:
         raise ReportError(
             f"{folder.name} holds no {SWEEP}; make one with gradcam-report sweep training --out {folder.name}."
         )
-    found = run.read_json(path)
+    found = files.read_json(path)
     try:
         chapter, axes, fixed, machine = (found[part] for part in ("chapter", "axes", "fixed", "machine"))
         given = [point["values"] for point in found["points"]]

@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import Timeout
 
-from .. import lock, report, run
+from .. import files, report, run
 from ..config import ReportError
 from . import plan
 
@@ -38,7 +38,7 @@ def execute(folder: run.RunFolder, slug: str) -> None:
     place.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(lock.alone(place / ".point.lock", PATIENCE))
+            stack.enter_context(files.alone(place / ".point.lock", PATIENCE))
         except Timeout:
             raise ReportError(f"{slug} is in use by another process; wait until that is done.") from None
         except OSError as error:
@@ -48,18 +48,18 @@ def execute(folder: run.RunFolder, slug: str) -> None:
         if sweep.done(slug):
             return
         here = {"host": platform.node(), "process": os.getpid()}
-        run.write_json(place / plan.STARTED, {**here, "since": _now()})
+        files.write_json(place / plan.STARTED, {**here, "since": _now()})
         (place / plan.FAILED).unlink(missing_ok=True)
         (place / plan.DONE).unlink(missing_ok=True)
         seconds = report.execute(sweep.chapter, place / f"{sweep.chapter}.ipynb", sweep.parameters(slug))
         mark = {"recipe": sweep.recipe(slug), "finished": _now(), "seconds": round(seconds, 1), "host": here["host"]}
-        run.write_json(place / plan.DONE, {**mark, "results": _results(place)})
+        files.write_json(place / plan.DONE, {**mark, "results": _results(place)})
 
 
 def _results(place: Path) -> dict[str, Any]:
     """The main numbers that the chapter left in the point's run folder; none where it leaves no metrics.json."""
     path = place / "metrics.json"
-    metrics = run.read_json(path) if path.is_file() else {}
+    metrics = files.read_json(path) if path.is_file() else {}
     return {name: metrics[name] for name in SUMMARY if name in metrics}
 
 
@@ -101,7 +101,7 @@ def main() -> int:
         execute(folder, arguments.slug)
     except ReportError as error:
         again = not isinstance(error, report.Refused) or "is in use by" in str(error)
-        run.write_json(folder / arguments.slug / plan.FAILED, {"sentence": str(error), "again": again})
+        files.write_json(folder / arguments.slug / plan.FAILED, {"sentence": str(error), "again": again})
         print(error, flush=True)
         return 1
     return 0

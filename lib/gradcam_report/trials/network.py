@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradcam_report import cam, data, run, train
+from gradcam_report import cam, data, files, run, train
 from gradcam_report.compute import resolve
 from gradcam_report.config import CacheConfig, ReportError, parse_params
 from gradcam_report.model import ResNet18
@@ -35,7 +35,7 @@ def probe(params: Mapping[str, Any]) -> tuple[ResNet18, float]:
     if not (same and complete):
         recipe["cache"] = CacheConfig(force=True)
     kept, _ = train.in_run(recipe, PROBE_WIDTH)
-    accuracy = run.read_json(kept / "metrics.json")["test_accuracy"]
+    accuracy = files.read_json(kept / "metrics.json")["test_accuracy"]
     return train.load_model(kept, resolve(device, "fp32").device), accuracy
 
 
