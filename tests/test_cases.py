@@ -48,6 +48,33 @@ def test_a_temperature_is_fitted_on_validation_images_where_there_are_some(six_e
     assert source == "fitted on the validation images"
 
 
+def another_seed(folder: Path, seed: int, **changed: object) -> None:
+    """Lay a run of another seed into a run's folder; it makes the last three of the run's six errors."""
+    record, stored = files.read_json(folder / "run.json"), files.read_arrays(folder / "predictions.npz")
+    logits = stored["logits"].copy()
+    logits[[2, 5, 11]] = 3 * np.eye(10, dtype=np.float32)[stored["labels"][[2, 5, 11]]]
+    arrays = {"logits": logits, "labels": stored["labels"], "indices": stored["indices"]}
+    order = np.random.default_rng(seed).permutation(40)
+    files.write_arrays(folder / f"seed-{seed}/predictions.npz", **{name: a[order] for name, a in arrays.items()})
+    record["parameters"] |= {"seed": seed, **changed}
+    files.write_json(folder / f"seed-{seed}/run.json", record)
+
+
+def test_other_seeds_of_the_same_recipe_are_found_by_number(six_errors: Path) -> None:
+    folder = run.RunFolder("runs/six")
+    record = folder.record("run")
+    assert record is not None and cases.of_other_seeds(folder, record) == {}
+    for seed in (10, 2, 0):
+        another_seed(six_errors, seed)
+    another_seed(six_errors, 5, val_size=8)  # another recipe
+    another_seed(six_errors, 6)
+    (six_errors / "seed-6/predictions.npz").unlink()
+    found = cases.of_other_seeds(folder, record)
+    assert list(found) == [2, 10]  # 0 is the run's own
+    again, alike = errors.made_again(cases.predictions_of(folder), list(found.values()))
+    assert again.tolist() == alike.tolist() == [0, 0, 0, 1, 1, 1]
+
+
 def test_titles_and_images_of_any_rows(six_errors: Path) -> None:
     params = parse_params("error_analysis", {"run_dir": "runs/six"})
     chosen, rows = cases.choose(params), np.array([3, 5])
@@ -89,7 +116,8 @@ def test_a_run_without_errors_to_show_says_what_is_wrong(six_errors: Path, spoil
 
 
 @pytest.mark.slow
-def test_the_error_analysis_says_that_six_of_ten_are_shown(project: Path, six_errors: Path) -> None:
+def test_the_error_analysis_shows_six_of_ten_and_what_another_seed_answers(project: Path, six_errors: Path) -> None:
+    another_seed(six_errors, 1)
     book = Path(__file__).parent.parent / "book"
     out = project / "error_analysis.ipynb"
     report.execute("error_analysis", out, report.parameters_for("error_analysis", {"run_dir": "runs/six"}), book)
@@ -101,4 +129,7 @@ def test_the_error_analysis_says_that_six_of_ten_are_shown(project: Path, six_er
         if "scrapbook" in output.get("metadata", {})
     }
     assert (glued["shown"], glued["asked"], glued["n_errors"]) == ("6", "10", "'6'")
+    assert (glued["others_words"], glued["again"], glued["by_chance"]) == ("'1'", "'50 %'", "'7.5 %'")
+    shown = next(c for c in notebook.cells if c.id == "again-shown").outputs[0].data["text/markdown"]
+    assert len([line for line in shown.splitlines() if line.startswith("| # ")]) == 6
     assert notebook.metadata.papermill.exception is None

@@ -251,6 +251,20 @@ def test_the_error_page_shows_what_scikit_learn_makes_of_the_predictions(predict
     assert shown["n_errors"] == glued("training")["errors"]
 
 
+def test_the_error_page_tells_which_errors_other_seeds_make_again(predictions: dict[str, np.ndarray]) -> None:
+    labels, answers = predictions["labels"], predictions["logits"].argmax(1)
+    others = [files.read_arrays(path) for path in sorted(REFERENCE.glob("seed-*/predictions.npz"))]
+    shown = glued("error_analysis")
+    if not others:
+        assert shown["again"] == "unknown" and shown["others_words"] == "(none was trained)"
+        return
+    for other in others:
+        np.testing.assert_array_equal(other["indices"], predictions["indices"])
+    wrong = np.array([other["logits"].argmax(1) != labels for other in others])
+    assert shown["again"] == f"{100 * wrong[:, answers != labels].mean():.0f} %"
+    assert shown["by_chance"] == f"{100 * wrong.mean():.1f} %"
+
+
 def test_ten_errors_are_shown_and_explained() -> None:
     layers = report.parameters_for("gradcam", {})["layers"]
     assert glued("error_analysis")["shown"] == 10

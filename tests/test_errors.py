@@ -14,7 +14,16 @@ from sklearn.metrics import precision_recall_fscore_support
 from torchmetrics.functional.classification import multiclass_confusion_matrix, multiclass_f1_score
 
 from gradcam_report.config import ReportError
-from gradcam_report.errors import Predictions, choose, class_report, confusion_matrix, softmax, top_confusions
+from gradcam_report.errors import (
+    Predictions,
+    answers,
+    choose,
+    class_report,
+    confusion_matrix,
+    made_again,
+    softmax,
+    top_confusions,
+)
 
 CLASSES = 4
 classes = st.integers(0, CLASSES - 1)
@@ -190,3 +199,24 @@ def test_choice_refuses_what_it_does_not_know():
 def test_errors_need_no_torch():
     code = "import sys, gradcam_report.errors; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def answering(classes_answered, labels, indices) -> Predictions:
+    return predictions(np.eye(CLASSES)[classes_answered], labels, indices)
+
+
+def test_answers_are_found_by_the_images_numbers():
+    found = answers(answering([3, 0, 2], [0, 0, 0], [30, 10, 20]), np.array([10, 20, 99, 30]))
+    assert found.dtype == np.int64 and found.tolist() == [0, 2, -1, 3]
+
+
+def test_which_errors_other_networks_make_again_by_hand():
+    one = answering([1, 1, 1, 0, 1], [0, 0, 0, 0, 0], [10, 11, 12, 13, 14])  # image 13 is right
+    other = answering([2, 1, 0, 3], [0, 0, 0, 0], [12, 11, 10, 13])  # not asked about 14
+    third = answering([1, 1], [0, 0], [10, 11])
+    again, alike = made_again(one, [other, third])
+    np.testing.assert_array_equal(again, [0.5, 1, 1, np.nan])  # images 10, 11, 12 and 14
+    np.testing.assert_array_equal(alike, [0.5, 1, 0, np.nan])
+    assert np.isnan(made_again(one, [])).all() and made_again(one, [])[0].shape == (4,)
+    assert made_again(other, [one])[0].tolist() == [1, 1, 0]
+    assert made_again(answering([0], [0], [0]), [one])[0].shape == (0,)

@@ -209,7 +209,7 @@ def test_publishing_a_sweep_takes_what_was_measured_and_nothing_else(project: Pa
     publish.publish_any("runs/x")
     target = project / PUBLISHED_SWEEP
     files = {str(p.relative_to(target)) for p in target.rglob("*") if p.is_file()}
-    assert files == {"sweep.json", *(f"seed-{n}/{name}" for n in (0, 1) for name in publish.SEED_FILES)}
+    assert files == {"sweep.json", *(f"seed-{n}/{name}" for n in (0, 1) for name in publish.POINT_FILES)}
     assert "/secret" not in (target / "sweep.json").read_text()
     assert executed == ["sweep"] and (project / "book" / "sweep.ipynb").read_bytes() == b"executed"
     assert len(sweeps.load(SweepConfig()).trainings) == len(sweep.points)
@@ -256,7 +256,7 @@ def test_the_published_sweep_is_complete_small_and_tells_of_no_machine() -> None
     found = json.loads((top / "sweep.json").read_text())
     assert found["fixed"]["dataset"] == "cifar10" and found["fixed"]["val_size"] >= 500
     files = {str(p.relative_to(top)) for p in top.rglob("*") if p.is_file()}
-    assert files == {"sweep.json", *(f"{p['slug']}/{name}" for p in found["points"] for name in publish.SEED_FILES)}
+    assert files == {"sweep.json", *(f"{p['slug']}/{name}" for p in found["points"] for name in publish.POINT_FILES)}
     assert sum((top / name).stat().st_size for name in files) < 300_000
     assert {"data_root": "", "device": "auto", "force": False}.items() >= found["machine"].items()
     for point in found["points"]:

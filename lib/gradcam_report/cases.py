@@ -75,6 +75,13 @@ def predictions_of(folder: run.RunFolder) -> errors.Predictions:
     return errors.Predictions(logits, arrays["labels"], indices)
 
 
+def of_other_seeds(folder: run.RunFolder, record: run.Record) -> dict[int, errors.Predictions]:
+    """The predictions of the same recipe trained from other seeds, by seed, as far as the run's folder holds them."""
+    stored = run.other_seeds(folder, record)
+    stored.pop(record["parameters"]["seed"], None)
+    return {seed: predictions_of(other) for seed, other in stored.items() if (other / "predictions.npz").exists()}
+
+
 def _misfit(logits: np.ndarray, labels: np.ndarray, classes: tuple[int, ...]) -> str:
     """In a few words why logits (N, C) and labels (N,) are not those of some images; empty where they are."""
     if logits.dtype != np.float32 or logits.ndim != 2 or not len(logits) or logits.shape[1:] != classes:

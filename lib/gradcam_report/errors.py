@@ -121,6 +121,26 @@ def surest_of(predictions: Predictions, true: int, predicted: int, k: int) -> In
     return rows[np.lexsort((predictions.indices[rows], -predictions.confidence[rows]))][:k]
 
 
+def answers(predictions: Predictions, indices: Ints) -> Ints:
+    """The classes answered to test images by number, int64 (M,); -1 for an image that is not among the predictions."""
+    known = dict(zip(predictions.indices.tolist(), predictions.predicted.tolist(), strict=True))
+    return np.array([known.get(index, -1) for index in indices.tolist()], dtype=np.int64)
+
+
+def made_again(predictions: Predictions, others: Sequence[Predictions]) -> tuple[Floats, Floats]:
+    """The shares (0-1) of other networks that make each error too, two float64 (errors,).
+
+    First of those that get the image wrong, then of those that give it the same wrong class. nan for an image that no
+    other network was asked about.
+    """
+    wrong = predictions.wrong
+    given = np.array([answers(other, predictions.indices[wrong]) for other in others])
+    given = given.reshape(len(others), wrong.sum())
+    asked = np.where((given >= 0).any(axis=0), (given >= 0).sum(axis=0), np.nan)
+    again = (given >= 0) & (given != predictions.labels[wrong])
+    return again.sum(axis=0) / asked, (given == predictions.predicted[wrong]).sum(axis=0) / asked
+
+
 def sample(predictions: Predictions, count: int, seed: int = 0) -> Ints:
     """Rows of `count` images drawn by `seed`, right or wrong, int64, increasing."""
     order = np.random.default_rng(seed).permutation(len(predictions.labels))

@@ -13,7 +13,8 @@ from .run import RunFolder
 
 RANGE_TEST_FILES = ("lr_find.json", "lr_find.csv")
 TRAINING_FILES = ("run.json", "history.csv", "metrics.json", "predictions.npz", "features.npz", "model.safetensors")
-SEED_FILES = ("run.json", "history.csv", "metrics.json")  # of the seeds beside the run's own, and of a sweep's points
+POINT_FILES = ("run.json", "history.csv", "metrics.json")  # of a sweep's points
+SEED_FILES = (*POINT_FILES, "predictions.npz")  # of the seeds beside the run's own: no weights
 WORK = "runs/publish"
 # Beside what is published while something else takes its place.
 NEW, OLD = ".new", ".old"
@@ -92,7 +93,7 @@ def publish_sweep(sweep_dir: str) -> None:
         replace(sweep, folder=RunFolder(staged), machine=neutral).save()
         for slug in sweep.points:
             (staged / slug).mkdir()
-            for name in SEED_FILES:
+            for name in POINT_FILES:
                 shutil.copy(source / slug / name, staged / slug / name)
 
 

@@ -115,6 +115,16 @@ def settle(run_dir: str, stage: str, parameters: Mapping[str, Any], force: bool)
     )
 
 
+def other_seeds(folder: RunFolder, record: Record) -> dict[int, RunFolder]:
+    """By seed, the finished runs `seed-<number>` in a run's folder that differ from its `record` in the seed alone."""
+    found = {}
+    for stored in map(RunFolder, folder.path.glob("seed-*")):
+        other = stored.record("run")
+        if other and other["parameters"] == record["parameters"] | {"seed": other["parameters"]["seed"]}:
+            found[other["parameters"]["seed"]] = stored
+    return dict(sorted(found.items()))
+
+
 def difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """The first few parameters in which two recipes differ, in words."""
     names = [n for n in {**stored, **asked} if stored.get(n) != asked.get(n)]

@@ -41,11 +41,8 @@ def in_run(params: dict[str, Any], folder: run.RunFolder, record: run.Record, te
 
 def _stored(found: dict[int, run.RunFolder], folder: run.RunFolder, record: run.Record) -> list[SeedResult]:
     """The results of the seeds `found`, and of others that the folder holds with the same recipe."""
-    for path in sorted(folder.path.glob("seed-*")):
-        stored = run.RunFolder(path)
-        other = stored.record("run")
-        if other and other["parameters"] == record["parameters"] | {"seed": other["parameters"]["seed"]}:
-            found.setdefault(other["parameters"]["seed"], stored)
+    for number, stored in run.other_seeds(folder, record).items():
+        found.setdefault(number, stored)
     return [SeedResult(number, files.read_json(where / "metrics.json")) for number, where in found.items()]
 
 
