@@ -10,26 +10,28 @@ README = (TOP / "README.md").read_text(encoding="utf-8")
 REFERENCE = TOP / "artifacts" / "reference"
 
 
-def spread(values: list[float], digits: int) -> str:
+def spread(values: list[float], scale: int, digits: int) -> str:
     """ "95.03 ± 0.12", or "94.81" of a single seed."""
-    deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.{digits}f}{deviation}"
+    deviation = f" ± {scale * statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{scale * statistics.mean(values):.{digits}f}{deviation}"
 
 
 def test_result_table_holds_the_recorded_numbers():
     metrics = json.loads((REFERENCE / "metrics.json").read_text())
     seeds = [metrics, *(json.loads(path.read_text()) for path in REFERENCE.glob("seed-*/metrics.json"))]
     row = {cells[0]: cells[-1] for line in README.splitlines() if (cells := [c.strip() for c in line.split("|")[1:-1]])}
-    percent = {way: spread([100 * m[f"test_accuracy{way}"] for m in seeds], 2) for way in ("", "_flip", "_crops")}
+    percent = {way: spread([m[f"test_accuracy{way}"] for m in seeds], 100, 2) for way in ("", "_flip", "_crops")}
     count = f"mean ± sd of {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
     assert row["test accuracy"] == f"**{percent['']} %** (last epoch, {count})"
     ways = "averaged with the mirror image / over moved copies too"
     assert row[ways] == f"{percent['_flip']} % / {percent['_crops']} %"
-    assert row["test cross-entropy"] == spread([m["test_loss"] for m in seeds], 4)
+    assert row["test cross-entropy"] == spread([m["test_loss"] for m in seeds], 1, 4)
     assert row["epochs"] == str(metrics["epochs"])
     assert f"{metrics['parameters']:,}" in row["parameters"]
     assert f"{metrics['images_per_second']:.0f} images a second" in row["training"]
     assert f"{metrics['training_seconds'] / 60:.1f} min" in row["training"]
+    for other in seeds[1:]:
+        assert f"{other['training_seconds'] / 60:.0f}" in row["training"]
 
 
 def test_files_and_make_targets_exist():
