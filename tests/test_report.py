@@ -327,7 +327,7 @@ def test_publishing_takes_what_was_measured_of_other_seeds_but_not_their_weights
     published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report, "execute", Executed())
-    full, kept = published / "runs" / "full", ("run.json", "history.csv", "metrics.json")
+    full, kept = published / "runs" / "full", ("run.json", "history.csv", "metrics.json", "predictions.npz")
     for folder in (full, full / "seed-1"):
         finished(folder)
     (full / "seed-2").mkdir()  # a seed that is still being trained

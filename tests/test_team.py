@@ -23,14 +23,15 @@ pytestmark = pytest.mark.slow
 COMMAND = """
 import os, sys
 from pathlib import Path
-from gradcam_report import cli, data, model, run
+from gradcam_report import cli, data, files, model, run
 build, normalised = model.build, data.Normalizer.__call__
 model.build = lambda seed, classes=10, width=64: build(seed, classes, 8).double()
 data.Normalizer.__call__ = lambda self, images: normalised(self, images).double()
 if os.environ.get("RANK", "0") != "0":  # the run folder is the first one's alone, be it on another host
     def forbidden(*args, **kwargs):
         raise AssertionError(f"not the first process: {args}")
-    files.write_atomic = files.read_json = files.read_table = files.read_tensors = run.RunFolder.prepare = forbidden
+    files.write_atomic = files.read_json = files.read_table = files.read_tensors = forbidden
+    run.read_json = run.RunFolder.prepare = forbidden
 Path(f"pid-{os.environ.get('RANK', 0)}").write_text(str(os.getpid()))
 sys.exit(cli.main(sys.argv[1:]))
 """
