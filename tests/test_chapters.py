@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import json
 import re
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -210,9 +211,8 @@ def predictions() -> dict[str, np.ndarray]:
 
 def test_the_training_page_shows_the_recorded_metrics(metrics: dict[str, Any]) -> None:
     shown, record = glued("training"), files.read_json(REFERENCE / "run.json")
-    for name, key in (("test", "test"), ("clean_train", "clean_train"), ("augmented_train", "train")):
-        assert shown[f"{name}_percent"] == 100 * metrics[f"{key}_accuracy"]
-    for key in ("test_loss", "images_per_second", "epochs", "max_lr"):
+    assert shown["test_percent"] == 100 * metrics["test_accuracy"]
+    for key in ("images_per_second", "epochs", "max_lr"):
         assert shown[key] == metrics[key]
     for key in ("errors", "parameters", "train_images", "test_images"):
         assert shown[key] == f"{metrics[key]:,}"
@@ -221,6 +221,18 @@ def test_the_training_page_shows_the_recorded_metrics(metrics: dict[str, Any]) -
         assert shown[key] == record["parameters"][key]
     assert shown["compute"] == record["provenance"]["compute"]
     assert shown["finished"] == record["provenance"]["finished"][:10]
+
+
+def test_the_training_page_shows_mean_and_deviation_of_the_recorded_seeds(metrics: dict[str, Any]) -> None:
+    shown, seeds = glued("training"), [metrics, *map(files.read_json, REFERENCE.glob("seed-*/metrics.json"))]
+    names = {"accuracy": "test_accuracy", "flip": "test_accuracy_flip", "crops": "test_accuracy_crops"}
+    names |= {"clean_train": "clean_train_accuracy", "augmented_train": "train_accuracy", "loss": "test_loss"}
+    for name, key in names.items():
+        values, (scale, digits) = [m[key] for m in seeds], (1, 4) if name == "loss" else (100, 2)
+        expected = [f"{scale * statistics.mean(values):.{digits}f}"]
+        expected += [f"{scale * statistics.stdev(values):.{digits}f}"] if len(values) > 1 else []
+        assert shown[f"{name}_words"].split(" ± ") == expected
+    assert shown["seeds_words"] == (f"mean ± sd of {len(seeds)} seeds" if len(seeds) > 1 else "one seed")
 
 
 def test_the_metrics_are_the_histories_last_row(metrics: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from gradcam_report.config import ReportError
 from gradcam_report.errors import (
     Predictions,
     answers,
+    by_repetition,
     choose,
     class_report,
     confusion_matrix,
@@ -217,6 +218,12 @@ def test_which_errors_other_networks_make_again_by_hand():
     again, alike = made_again(one, [other, third])
     np.testing.assert_array_equal(again, [0.5, 1, 1, np.nan])  # images 10, 11, 12 and 14
     np.testing.assert_array_equal(alike, [0.5, 1, 0, np.nan])
+    groups = {name: rows.tolist() for name, rows in by_repetition(again).items()}
+    assert groups == {
+        "every other seed": [False, True, True, False],
+        "some other seeds": [True, False, False, False],
+        "(not among the others' test images)": [False, False, False, True],
+    }
     assert np.isnan(made_again(one, [])).all() and made_again(one, [])[0].shape == (4,)
     assert made_again(other, [one])[0].tolist() == [1, 1, 0]
     assert made_again(answering([0], [0], [0]), [one])[0].shape == (0,)

@@ -141,6 +141,20 @@ def made_again(predictions: Predictions, others: Sequence[Predictions]) -> tuple
     return again.sum(axis=0) / asked, (given == predictions.predicted[wrong]).sum(axis=0) / asked
 
 
+def by_repetition(again: Floats) -> dict[str, NDArray[np.bool_]]:
+    """Which errors every other network makes too, and so on: group in words -> bool (errors,), without empty groups.
+
+    `again` is the first thing that `made_again` returns.
+    """
+    groups = {
+        "every other seed": again == 1,
+        "some other seeds": (again > 0) & (again < 1),
+        "no other seed": again == 0,
+        "(not among the others' test images)": np.isnan(again),
+    }
+    return {name: rows for name, rows in groups.items() if rows.any()}
+
+
 def sample(predictions: Predictions, count: int, seed: int = 0) -> Ints:
     """Rows of `count` images drawn by `seed`, right or wrong, int64, increasing."""
     order = np.random.default_rng(seed).permutation(len(predictions.labels))

@@ -22,8 +22,7 @@ from filelock import FileLock
 
 from .checked import ReportError
 from .forms import FORMS
-from .plain import Found, json_object
-from .plain import unreadable as unreadable
+from .plain import Found, json_object, unreadable
 
 LARGEST = 1e12  # of the numbers in a table: far more than any loss, rate or time
 MOST_BYTES = 2**31  # of the arrays in a file, unpacked: those of CIFAR-10 take some megabytes
