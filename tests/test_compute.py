@@ -1,15 +1,17 @@
 """Which device and precision are taken on machines that this one is not, and what is said when one is missing."""
 
+import contextlib
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from gradcam_report import compute
-from gradcam_report.config import ReportError
+from gradcam_report import compute, lr_find, optim, train
+from gradcam_report.config import ReportError, parse_params
 from gradcam_report.model import build
 
 
@@ -142,6 +144,26 @@ def test_a_cpu_keeps_its_memory_for_the_next_step_and_gives_it_back_at_the_end()
     done = subprocess.run([sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True)
     within, given_back, afterwards = map(float, done.stdout.split())
     assert within < 0.1 and given_back > 0.9 and afterwards > 0.9
+
+
+@pytest.mark.parametrize("chapter", ["lr_finder", "training"])
+def test_every_step_of_the_range_test_and_of_training_keeps_its_memory(
+    project: Path, narrow: None, monkeypatch: pytest.MonkeyPatch, chapter: str
+) -> None:
+    kept, steps, real = [False], [], optim.Step.__call__
+
+    @contextlib.contextmanager
+    def memory_kept() -> Iterator[None]:
+        kept[0] = True
+        yield
+        kept[0] = False
+
+    work = lr_find if chapter == "lr_finder" else train
+    monkeypatch.setattr(work, "memory_kept", memory_kept)
+    monkeypatch.setattr(optim.Step, "__call__", lambda self, *args: steps.append(kept[0]) or real(self, *args))
+    small = {"dataset": "shapes", "train_size": 32, "test_size": 16, "batch_size": 16, "run_dir": "runs/x"}
+    work.in_run(parse_params(chapter, small | ({"iterations": 10} if chapter == "lr_finder" else {"epochs": 1})))
+    assert steps and all(steps) and not kept[0]
 
 
 def test_another_c_library_is_not_touched(monkeypatch) -> None:
