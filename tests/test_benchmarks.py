@@ -1,7 +1,9 @@
 """The benchmark programs, on a small scale: what they store, and that a study goes on where it stopped."""
 
+import argparse
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import common
@@ -85,6 +87,8 @@ def test_the_speed_benchmark_stores_ratios_of_what_it_measured(
     small = [
         "--batch",
         "8",
+        "--large-batch",
+        "16",
         "--steps",
         "1",
         "--test-images",
@@ -105,8 +109,35 @@ def test_the_speed_benchmark_stores_ratios_of_what_it_measured(
     low, high = (rates["train_ours"][a] / rates["train_usual"][b] for a, b in (("low", "high"), ("high", "low")))
     assert low <= found["ratio_train"]["median"] <= high
     assert found["test_set_seconds"]["ours"] == pytest.approx(10_000 / rates["test_ours"]["median"])
+    assert found["ratio_kept"]["repeats"] == 2 and found["settings"]["large_batch"] == 16
     assert found["ratio_explain"]["repeats"] == rates["explain_ours"]["repeats"] == 2
     assert found["share_of_peak"] > 0 and found["memory_gib"]["resident"] > 0.1
+
+
+def test_keeping_memory_is_timed_on_a_cpu_against_not_keeping_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, inside = [0.0], [False]
+
+    class Ours:
+        def __init__(self, dataset: object, batch: int, compute: object) -> None:
+            assert batch == 500
+
+        def train(self, steps: int) -> None:
+            now[0] += steps * (2 if inside[0] else 3)  # seconds
+
+    @contextlib.contextmanager
+    def kept() -> Iterator[None]:
+        inside[0] = True
+        yield
+        inside[0] = False
+
+    monkeypatch.setattr(speed, "Ours", Ours)
+    monkeypatch.setattr(speed, "memory_kept", kept)
+    monkeypatch.setattr(common.time, "perf_counter", lambda: now[0])
+    asked, nothing = argparse.Namespace(large_batch=500, steps=4, repeats=3), data.load(DataConfig("shapes", "", 1, 1))
+    found = speed.memory_gain(asked, nothing, study.resolve("cpu", "fp32"))
+    assert found["ratio_kept"] == {"median": 1.5, "low": 1.5, "high": 1.5, "repeats": 3}
+    assert [found["images_per_second"][f"train_{name}"]["median"] for name in ("kept", "returned")] == [250, 500 / 3]
+    assert speed.memory_gain(asked, nothing, speed.Compute(torch.device("meta"), "fp32")) == {}
 
 
 def test_both_ways_of_explaining_give_the_same_maps(narrow: None, monkeypatch: pytest.MonkeyPatch):
@@ -148,6 +179,14 @@ def test_a_matrix_product_is_timed_in_the_precision_of_training(monkeypatch: pyt
 
 def test_memory_is_told_of_the_process_and_of_a_gpu():
     assert benchmark.memory_in_words({"resident": 3.14}) == "3.1 GiB"
+    assert benchmark.kept_in_words({"images_per_second": {}}) == ""
+    rates = {"train_kept": {"median": 204.0}, "train_returned": {"median": 160.0}}
+    kept = {"images_per_second": rates, "ratio_kept": {"median": 1.27}, "settings": {"large_batch": 500}}
+    assert benchmark.kept_in_words(kept).endswith(
+        "In batches of 500 that made 204 images a second of 160: 1.27 times as many."
+    )
+    assert benchmark.fp32_in_words({"usual": 60.0, "ours_fp32": 50.0}).endswith("is 1.20 times as fast")
+    assert benchmark.fp32_in_words({"usual": 40.0, "ours_fp32": 60.0}).endswith("takes 1.50 times as long")
     assert benchmark.memory_in_words({"resident": 3.14, "device": 12.0}) == "3.1 GiB, and 12.0 GiB of the GPU's"
 
 

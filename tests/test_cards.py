@@ -39,14 +39,19 @@ def card(**changes: object) -> cards.Card:
 def test_the_sentence_says_what_the_numbers_say() -> None:
     assert cards.sentence(card()) == (
         "The network answers “cat” with 70.0 %; the label says “dog”, which it gives 20.0 %. "
-        "Of 50 people asked, 40 “bird”, 9 “dog”, 1 “cat”. "
-        "Of the 4 cells of layer4, 3 speak for “cat” against “dog”; the one that says most, +1.00 of a margin of "
-        "+2.00 without the biases, lies lower left of the middle. Of the 3 nearest training images, 2 “cat”, 1 “dog”."
+        "Of 50 people asked, 40 said “bird”, 9 said “dog” and 1 said “cat”. "
+        "3 of the 4 cells of layer4 favour “cat” over “dog”; the strongest, lower left of the middle, adds +1.00 to a "
+        "sum of +2.00. Of the 3 nearest training images, 2 “cat” and 1 “dog” by their labels."
     )
+    other = card(votes=np.array([0, 0, 50]), near_labels=np.array([2, 2]), cells=np.array([[-1.0, 3.0]], np.float32))
+    assert "Of 50 people asked, 50 said “dog” and none said “cat”." in cards.sentence(other)
+    assert "One of the 2 cells of layer4 favours “cat” over “dog”;" in cards.sentence(other)
+    assert cards.sentence(other).endswith("All 2 nearest training images are labelled “dog”.")
+    assert "All of the 2 cells of layer4 favour “cat”" in cards.sentence(card(cells=np.ones((1, 2), np.float32)))
 
 
 def test_where_no_cell_speaks_for_the_answer_the_sentence_says_so() -> None:
-    assert "None of the 4 cells of layer4 speaks for “cat” against “dog”: the biases decided." in cards.sentence(
+    assert "None of the 4 cells of layer4 favours “cat” over “dog”: the biases decided." in cards.sentence(
         card(cells=-np.ones((2, 2), np.float32), margin=-4.0)
     )
 
@@ -113,17 +118,22 @@ def test_the_whole_at_a_glance_shows_both_classes_in_question_even_an_unlikely_o
         assert "32 × 32 pixels, labelled frog" in shown and "Grad-CAM\nfor frog" in shown
         assert float(figure.get_figwidth()) == width
     told = cards.description_at_a_glance(one)
-    assert "probabilities for cat, frog, bird, and the share of people" in told and "the sum +2.00" in told
+    assert "probabilities for cat, bird, frog, and the share of people" in told and "the sum +2.00" in told
 
 
 def test_the_error_whose_label_most_people_chose_stands_for_all() -> None:
     doubted = card(votes=np.array([0, 45, 5]), probabilities=np.array([0.0, 0.9, 0.1]))
     clear, surer = card(votes=np.array([0, 5, 45])), card(votes=np.array([0, 5, 45]), probabilities=np.array([0, 1, 0]))
     right = card(true=1, votes=np.array([0, 50, 0]), probabilities=np.array([0, 1, 0]))
-    assert cards.telling([doubted, clear, right]) == 1
-    assert cards.telling([doubted, clear, surer, right]) == 2
-    assert cards.telling([card(votes=None), card(votes=None, probabilities=np.array([0, 0.8, 0.2]))]) == 1
-    assert cards.telling([right]) == 0
+
+    def telling(made: list[cards.Card], *shared: int) -> int:
+        return cards.telling(made, np.isin(np.arange(len(made)), shared or range(len(made))))
+
+    assert telling([doubted, clear, right]) == 1
+    assert telling([doubted, clear, surer, right]) == 2
+    assert telling([doubted, clear, surer, right], 0, 1, 3) == 1  # the others do not make the third one's error
+    assert telling([card(votes=None), card(votes=None, probabilities=np.array([0, 0.8, 0.2]))]) == 1
+    assert telling([right]) == 0
 
 
 def test_a_figure_for_telephones_stands_beside_the_wide_one() -> None:

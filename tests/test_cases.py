@@ -63,16 +63,35 @@ def another_seed(folder: Path, seed: int, **changed: object) -> None:
 def test_other_seeds_of_the_same_recipe_are_found_by_number(six_errors: Path) -> None:
     folder = run.RunFolder("runs/six")
     record = folder.record("run")
-    assert record is not None and cases.of_other_seeds(folder, record) == {}
+    own = cases.predictions_of(folder)
+    assert record is not None and cases.of_other_seeds(folder, record, own) == {}
+    assert cases.missed_by_all(cases.choose(parse_params("error_analysis", {"run_dir": "runs/six"}))).all()
     for seed in (10, 2, 0):
         another_seed(six_errors, seed)
     another_seed(six_errors, 5, val_size=8)  # another recipe
-    another_seed(six_errors, 6)
-    (six_errors / "seed-6/predictions.npz").unlink()
-    found = cases.of_other_seeds(folder, record)
+    found = cases.of_other_seeds(folder, record, own)
     assert list(found) == [2, 10]  # 0 is the run's own
-    again, alike = errors.made_again(cases.predictions_of(folder), list(found.values()))
-    assert again.tolist() == alike.tolist() == [0, 0, 0, 1, 1, 1]
+    params = parse_params("error_analysis", {"run_dir": "runs/six", "indices": [2, 17, 0, 31]})
+    assert cases.missed_by_all(cases.choose(params)).tolist() == [False, True, False, True]
+    repeated = errors.repetition(own, list(found.values()))
+    assert repeated.again.tolist() == repeated.alike.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_another_seed_that_answered_other_questions_is_refused(six_errors: Path) -> None:
+    another_seed(six_errors, 1)
+    folder, path = run.RunFolder("runs/six"), six_errors / "seed-1/predictions.npz"
+    record, own, stored = folder.record("run"), cases.predictions_of(folder), files.read_arrays(path)
+    assert record is not None
+    for spoilt in (
+        {"labels": (stored["labels"] + 1) % 10},
+        {"logits": np.hstack([stored["logits"], np.zeros((40, 2), np.float32)])},
+    ):
+        files.write_arrays(path, **stored | spoilt)
+        with pytest.raises(ReportError, match=r"seed-1/predictions\.npz .*not those of runs/six"):
+            cases.of_other_seeds(folder, record, own)
+    path.unlink()
+    with pytest.raises(ReportError, match=r"seed-1 holds no predictions\.npz"):
+        cases.of_other_seeds(folder, record, own)
 
 
 def test_titles_and_images_of_any_rows(six_errors: Path) -> None:
@@ -129,7 +148,7 @@ def test_the_error_analysis_shows_six_of_ten_and_what_another_seed_answers(proje
         if "scrapbook" in output.get("metadata", {})
     }
     assert (glued["shown"], glued["asked"], glued["n_errors"]) == ("6", "10", "'6'")
-    assert (glued["others_words"], glued["again"], glued["by_chance"]) == ("'1'", "'50 %'", "'7.5 %'")
+    assert "Of these errors 50 % are also made by seed 1, 50 % with the same wrong class" in glued["again_words"]
     shown = next(c for c in notebook.cells if c.id == "again-shown").outputs[0].data["text/markdown"]
     assert len([line for line in shown.splitlines() if line.startswith("| # ")]) == 6
     assert notebook.metadata.papermill.exception is None

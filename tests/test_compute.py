@@ -117,10 +117,11 @@ def test_the_cpus_own_allocator_is_understood() -> None:
 
 
 FAULTS = """
-import resource, torch
+import ctypes, resource, torch
 from pathlib import Path
 from gradcam_report.compute import memory_kept
 
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: pages of one size, wherever large ones are the rule
 pages = 4 * (16 << 20) / resource.getpagesize()  # of the tensor below
 fetched = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt / pages
 resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) / pages

@@ -138,5 +138,5 @@ def test_votes_and_kinds_are_told_where_people_were_asked(
     found = explorer.collect(net, chosen, parse_params("explorer", {"run_dir": "runs/six"}))
     for row in found.table:
         assert row["v"] == votes[0].tolist() and row["k"] == (2 if row["t"] == 3 else 0)
-        assert "Of 50 people asked, 50 “" in row["s"]
+        assert "Of 50 people asked, 50 said “" in row["s"]
     assert found.note == "" and len(explorer.against_people(found)[0]) == 6

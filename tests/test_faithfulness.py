@@ -81,10 +81,14 @@ def test_overlap_equals_scikit_learns_jaccard_score() -> None:
 # Deletion and insertion
 
 
+def perturbed(net: nn.Module, images: Tensor, fill: Tensor, maps: Tensor, steps: int) -> Tensor:
+    return faithfulness.perturbation_curves(net, images, fill, maps, steps, (net(images), net(fill)))
+
+
 def test_deleting_in_the_order_of_the_weights_gives_the_curve_computed_by_hand() -> None:
     weight = drawn(SIZE, SIZE) + 0.1
     images = torch.ones(1, 3, SIZE, SIZE)
-    curve = faithfulness.perturbation_curves(Sum(weight), images, torch.zeros_like(images), weight[None], steps=8)[0]
+    curve = perturbed(Sum(weight), images, torch.zeros_like(images), weight[None], steps=8)[0]
     kept = weight.flatten().sort(descending=True).values.flip(0).cumsum(0)
     expected = [float(kept[SIZE * SIZE - 1 - k * SIZE * SIZE // 8] / weight.sum()) for k in range(8)] + [0.0]
     np.testing.assert_allclose(curve, expected, atol=1e-5)
@@ -93,7 +97,7 @@ def test_deleting_in_the_order_of_the_weights_gives_the_curve_computed_by_hand()
 def test_deleting_everything_leaves_the_fill_and_nothing_the_image() -> None:
     net = Sum(torch.ones(SIZE, SIZE))
     images, fill = drawn(3, 3, SIZE, SIZE), torch.full((3, 3, SIZE, SIZE), 0.25)
-    curves = faithfulness.perturbation_curves(net, images, fill, faithfulness.random_maps(3, 4), steps=4)
+    curves = perturbed(net, images, fill, faithfulness.random_maps(3, 4), steps=4)
     torch.testing.assert_close(curves[:, 0], net(images))
     torch.testing.assert_close(curves[:, -1], net(fill))
 
@@ -104,8 +108,8 @@ def test_the_right_map_deletes_faster_and_inserts_faster_than_any_other() -> Non
     dark = torch.zeros_like(images)
 
     def areas(maps: Tensor) -> tuple[float, float]:
-        deleted = faithfulness.area(faithfulness.perturbation_curves(net, images, dark, maps, 16))
-        inserted = faithfulness.area(faithfulness.perturbation_curves(net, dark, images, maps, 16))
+        deleted = faithfulness.area(perturbed(net, images, dark, maps, 16))
+        inserted = faithfulness.area(perturbed(net, dark, images, maps, 16))
         return deleted.mean().item(), inserted.mean().item()
 
     right = areas(weight.expand(2, -1, -1))

@@ -199,6 +199,8 @@ def read_speed() -> None:
     assert f"{settings_['batch'] * settings_['steps']} {settings_['test_images']:,} {made['finished'][:10]}"
     assert f"{speed['ratio_train']['median']:.1f} {100 * speed['share_of_peak']} {speed['peak_flops'] / 1e12:.1f}"
     assert chapter.duration(speed["compile_seconds"]) if speed["compile_seconds"] else True
+    benchmark.kept_in_words(speed)
+    benchmark.fp32_in_words(speed["test_set_seconds"])
     assert f"{speed['test_set_seconds']['ours']:.1f} {speed['memory_gib']['resident']:.1f}"
 
 

@@ -16,9 +16,19 @@ def spread(values: list[float], scale: int, digits: int) -> str:
     return f"{scale * statistics.mean(values):.{digits}f}{deviation}"
 
 
+TIMES = (("training_seconds", 60), ("images_per_second", 1))
+
+
+def between(numbers: list[str]) -> str:
+    """ "86", or "84 to 86"."""
+    low, high = min(numbers, key=int), max(numbers, key=int)
+    return low if low == high else f"{low} to {high}"
+
+
 def test_result_table_holds_the_recorded_numbers():
     metrics = json.loads((REFERENCE / "metrics.json").read_text())
-    seeds = [metrics, *(json.loads(path.read_text()) for path in REFERENCE.glob("seed-*/metrics.json"))]
+    paths = sorted(REFERENCE.glob("seed-*/metrics.json"), key=lambda path: int(path.parent.name.split("-")[1]))
+    seeds = [metrics, *(json.loads(path.read_text()) for path in paths)]
     row = {cells[0]: cells[-1] for line in README.splitlines() if (cells := [c.strip() for c in line.split("|")[1:-1]])}
     percent = {way: spread([m[f"test_accuracy{way}"] for m in seeds], 100, 2) for way in ("", "_flip", "_crops")}
     count = f"mean ± sd of {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
@@ -30,8 +40,9 @@ def test_result_table_holds_the_recorded_numbers():
     assert f"{metrics['parameters']:,}" in row["parameters"]
     assert f"{metrics['images_per_second']:.0f} images a second" in row["training"]
     assert f"{metrics['training_seconds'] / 60:.1f} min" in row["training"]
-    minutes = " and ".join(f"{other['training_seconds'] / 60:.0f}" for other in seeds[1:])
-    assert not minutes or f"took {minutes})" in row["training"]
+    if others := seeds[1:]:
+        minutes, rates = ([f"{m[key] / unit:.0f}" for m in others] for key, unit in TIMES)
+        assert f"{between(minutes)} min at {between(rates)})" in row["training"]
 
 
 def test_files_and_make_targets_exist():

@@ -328,14 +328,19 @@ def test_publishing_takes_what_was_measured_of_other_seeds_but_not_their_weights
 ) -> None:
     monkeypatch.setattr(report, "execute", Executed())
     full, kept = published / "runs" / "full", ("run.json", "history.csv", "metrics.json", "predictions.npz")
-    for folder in (full, full / "seed-1"):
-        finished(folder)
+    finished(full)
+    finished(full / "seed-1", seed=1)
+    finished(full / "seed-3", seed=3, epochs=2)  # of another recipe
     (full / "seed-2").mkdir()  # a seed that is still being trained
     (full / "seed-2" / "checkpoint.safetensors").write_bytes(b"half-way")
     publish.publish("runs/full")
     target = published / PUBLISHED
     assert contents(target / "seed-1") == {name: (full / "seed-1" / name).read_bytes() for name in kept}
-    assert not (target / "seed-2").exists()
+    assert {path.name for path in target.glob("seed-*")} == {"seed-1"}
+    (full / "seed-1" / "predictions.npz").unlink()
+    with pytest.raises(ReportError, match=r"seed-1 holds no predictions\.npz"):
+        publish.publish("runs/full")
+    assert (target / "seed-1" / "predictions.npz").exists()
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["over another", "for the first time"])

@@ -107,4 +107,4 @@ def test_a_forecast_holds_one_node_and_all_of_them(gpus: int, nodes: int) -> Non
     words = scaling.in_words(config, found, 500, 700.0, 450.0)
     assert {1, gpus, gpus * nodes} <= found.shared.keys() == found.sweep.keys() == found.parts.keys()
     assert words["gpus_most"] == gpus * nodes and words["all_gpus"] == found.shared[gpus * nodes]
-    assert words["pays_until"] in found.doubled and words["large_batch"] <= 50_000
+    assert words["pays_until"] in found.doubled and int(words["large_batch"].replace(",", "")) <= 50_000

@@ -44,7 +44,7 @@ def test_seeds_of_a_point_are_put_together(folder: Path) -> None:
     ]
     assert studies.differences(found) == {"other": pytest.approx(-0.11)}
     assert found.in_words == (
-        "CIFAR-10, muon, batches of 500; 10,000 training images, 5 epochs, judged on 5,000 images held out of the "
+        "CIFAR-10, Muon, batches of 500; 10,000 training images, 5 epochs, judged on 5,000 images held out of the "
         "training set, up to 2 seeds"
     )
     assert found.standard_error == pytest.approx(np.sqrt(2 * 0.81 * 0.19 / 5000))

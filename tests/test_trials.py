@@ -71,7 +71,8 @@ def test_hiding_scores_are_what_the_measures_say(net: model.ResNet18, images: Te
     found = trials.hiding(probability, images, maps, steps=2)
     starts = {"deletion": (images, torch.zeros_like(images)), "insertion": (faithfulness.blurred(images), images)}
     for name, (start, fill) in starts.items():
-        curve = faithfulness.perturbation_curves(probability, start, fill, maps["some"], 2)
+        ends = probability(start), probability(fill)
+        curve = faithfulness.perturbation_curves(probability, start, fill, maps["some"], 2, ends)
         torch.testing.assert_close(found.curves[name]["some"], curve)
         np.testing.assert_allclose(found.scores[name]["some"], faithfulness.area(curve), rtol=1e-6)
     assert not found.scores["drop"]["all"].any() and not found.scores["increase"]["all"].any()
@@ -144,8 +145,8 @@ def test_a_contender_that_was_not_in_a_trial_gets_no_verdict_there() -> None:
 def test_the_sentences_name_winner_baseline_and_numbers() -> None:
     given = scores(0.1, 0.5) | {"other": np.full(50, 0.3)}
     up, down = trials.in_words({"overlap": given, "deletion": given})
-    assert up == "**overlap**: other does best with 0.300; the best baseline, centre, reaches 0.500 (the map is worse)."
-    assert down.startswith("**deletion**: ours does best with 0.1") and "edges, reaches 0.100" in down
+    assert up == ("**overlap**: other does best with 0.300, and is worse than the best baseline, centre, with 0.500.")
+    assert down.startswith("**deletion**: ours does best with 0.1") and "edges, with 0.100" in down
 
 
 def test_only_drawings_that_the_network_gets_right_are_used(net: model.ResNet18) -> None:

@@ -54,6 +54,28 @@ def memory_in_words(memory: Mapping[str, float]) -> str:
     return f"{own}, and {memory['device']:.1f} GiB of the GPU's" if "device" in memory else own
 
 
+def kept_in_words(speed: Mapping[str, Any]) -> str:
+    """What keeping memory from step to step brought, in a sentence; empty where it was not measured."""
+    rates = [speed["images_per_second"].get(f"train_{name}") for name in ("kept", "returned")]
+    if "ratio_kept" not in speed or None in rates:
+        return ""
+    kept, returned = (rate["median"] for rate in rates)
+    return (
+        "On a CPU the C library gives large blocks back to the system after each use, to be handed out again page by "
+        "page; this report's training keeps them. In batches of "
+        f"{speed['settings'].get('large_batch', 'unknown')} that made {kept:.0f} images a second of "
+        f"{returned:.0f}: {speed['ratio_kept']['median']:.2f} times as many."
+    )
+
+
+def fp32_in_words(seconds: Mapping[str, float]) -> str:
+    """How evaluation in float32 compares with the usual loop, whose float32 it is too; from `test_set_seconds`."""
+    times = seconds["usual"] / seconds["ours_fp32"]
+    if times >= 1:
+        return f"in the same arithmetic this report is {times:.2f} times as fast"
+    return f"the gain is all bfloat16's, and in the same arithmetic this report takes {1 / times:.2f} times as long"
+
+
 def power(config: BenchmarkConfig, compute: str) -> float:
     """The assumed power in watts of what trained, which `compute` describes as provenance does.
 
@@ -82,7 +104,7 @@ def costs(config: BenchmarkConfig) -> dict[str, Any] | None:
 
 
 def chapter_rows(chapters: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
-    """Rows of a table: chapter, seconds of its last execution, and of these papermill's share outside its cells."""
+    """Rows of a table: chapter, seconds of its execution, and of these papermill's share outside its cells."""
     rows = [[name, duration(row["seconds"]), f"{row['papermill']:.1f} s"] for name, row in chapters.items()]
     whole, around = (sum(row[part] for row in chapters.values()) for part in ("seconds", "papermill"))
     return [*rows, ["**all**", f"**{duration(whole)}**", f"**{around:.1f} s**"]]

@@ -51,8 +51,9 @@ class Card:
         return [int(c) for c in np.argsort(-self.probabilities, kind="stable")[:count]]
 
     def in_question(self, count: int = 3) -> list[int]:
-        """The answer, what it is set against, and the most probable of the other classes."""
-        return list(dict.fromkeys([self.predicted, self.other, *self.top(count)]))[:count]
+        """The answer, what it is set against, and the most probable of the other classes; the most probable first."""
+        asked = list(dict.fromkeys([self.predicted, self.other, *self.top(count)]))[:count]
+        return [c for c in self.top(len(self.classes)) if c in asked]
 
 
 def of_images(
@@ -111,8 +112,8 @@ def _people(card: Card) -> str:
     votes = card.votes
     assert votes is not None
     asked = dict.fromkeys([card.other, card.predicted, int(votes.argmax())])
-    counts = ", ".join(f"{votes[c]} “{card.classes[c]}”" for c in sorted(asked, key=lambda c: -votes[c]))
-    return f"Of {votes.sum()} people asked, {counts}."
+    counts = [f"{votes[c] or 'none'} said “{card.classes[c]}”" for c in sorted(asked, key=lambda c: -votes[c])]
+    return f"Of {votes.sum()} people asked, {_listed(counts)}."
 
 
 def _cells(card: Card) -> str:
@@ -121,14 +122,14 @@ def _cells(card: Card) -> str:
     height, width = cells.shape
     row, column = divmod(int(cells.argmax()), width)
     where = f"{'upper' if row < height / 2 else 'lower'} {'left' if column < width / 2 else 'right'}"
-    sides = f"“{card.classes[card.predicted]}” against “{card.classes[card.other]}”"
+    sides = f"“{card.classes[card.predicted]}” over “{card.classes[card.other]}”"
     count = int((cells > 0).sum())
     if not count:
-        return f"None of the {cells.size} cells of layer4 speaks for {sides}: the biases decided."
+        return f"None of the {cells.size} cells of layer4 favours {sides}: the biases decided."
+    how_many = {1: "One", cells.size: "All"}.get(count, str(count))
     return (
-        f"Of the {cells.size} cells of layer4, {count} speak for {sides}; the one that says most, "
-        f"{plots.signed(cells.max())} of a margin of {plots.signed(card.margin)} without the biases, lies "
-        f"{where} of the middle."
+        f"{how_many} of the {cells.size} cells of layer4 favour{'s' * (count == 1)} {sides}; the strongest, {where} of "
+        f"the middle, adds {plots.signed(cells.max())} to a sum of {plots.signed(card.margin)}."
     )
 
 
@@ -137,8 +138,15 @@ def _neighbours(card: Card) -> str:
     labels = card.near_labels
     assert labels is not None
     kinds = sorted(set(labels.tolist()), key=lambda c: -int((labels == c).sum()))
-    counts = ", ".join(f"{(labels == c).sum()} “{card.classes[c]}”" for c in kinds)
-    return f"Of the {len(labels)} nearest training images, {counts}."
+    if len(kinds) == 1:
+        return f"All {len(labels)} nearest training images are labelled “{card.classes[kinds[0]]}”."
+    counts = [f"{(labels == c).sum()} “{card.classes[c]}”" for c in kinds]
+    return f"Of the {len(labels)} nearest training images, {_listed(counts)} by their labels."
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def title(card: Card) -> str:
@@ -152,8 +160,9 @@ def title(card: Card) -> str:
 def description(card: Card) -> str:
     """What is seen on a card as `plots.case_card` draws it, for those who cannot see it."""
     people = "" if card.votes is None else " above the share of people who chose the class"
+    asked = _names(card, card.in_question())
     parts = [
-        f"Card of one small picture with bars for {_names(card, card.top())}: the network's probability{people}",
+        f"Card of one small picture with bars for {asked}: the network's probability{people}",
         *_evidence(card),
     ]
     if card.near_labels is not None:
@@ -220,15 +229,16 @@ def of_picture(net: ResNet18, image: Tensor, chosen: cases.Cases, params: Mappin
     return of_images(image.numpy(), probabilities, None, chosen.classes, found)[0]
 
 
-def telling(made: Sequence[Card]) -> int:
+def telling(made: Sequence[Card], shared: NDArray[np.bool_]) -> int:
     """Which card stands for all: of the errors the one whose label most people chose, between equals the surest.
 
-    Where nobody was asked it is the surest error; where nothing is wrong, the surest answer.
+    Errors that are `shared`, bool (N,), as other networks make them too, go first. Where nobody was asked it is the
+    surest error; where nothing is wrong, the surest answer.
     """
 
-    def weight(card: Card) -> tuple[bool, float, float]:
+    def weight(card: Card, common: bool) -> tuple[bool, bool, float, float]:
         wrong = card.true not in (None, card.predicted)
         agreed = float(card.votes[card.other] / card.votes.sum()) if wrong and card.votes is not None else 0.0
-        return wrong, agreed, float(card.probabilities[card.predicted])
+        return wrong, common, agreed, float(card.probabilities[card.predicted])
 
-    return max(range(len(made)), key=lambda at: weight(made[at]))
+    return max(range(len(made)), key=lambda at: weight(made[at], bool(shared[at])))

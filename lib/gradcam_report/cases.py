@@ -75,11 +75,28 @@ def predictions_of(folder: run.RunFolder) -> errors.Predictions:
     return errors.Predictions(logits, arrays["labels"], indices)
 
 
-def of_other_seeds(folder: run.RunFolder, record: run.Record) -> dict[int, errors.Predictions]:
-    """The predictions of the same recipe trained from other seeds, by seed, as far as the run's folder holds them."""
-    stored = run.other_seeds(folder, record)
-    stored.pop(record["parameters"]["seed"], None)
-    return {seed: predictions_of(other) for seed, other in stored.items() if (other / "predictions.npz").exists()}
+def of_other_seeds(
+    folder: run.RunFolder, record: run.Record, predictions: errors.Predictions
+) -> dict[int, errors.Predictions]:
+    """By seed, the predictions of the same recipe trained from other seeds, as far as the run's folder holds them.
+
+    Raises `ReportError` where they are not of the classes and labels of the run's own `predictions`.
+    """
+    found = {}
+    for seed, other in run.other_seeds(folder, record).items():
+        found[seed] = predictions_of(other)
+        _, here, there = np.intersect1d(predictions.indices, found[seed].indices, return_indices=True)
+        same_classes = found[seed].logits.shape[1] == predictions.logits.shape[1]
+        if not same_classes or (predictions.labels[here] != found[seed].labels[there]).any():
+            raise plain.unreadable(other / "predictions.npz", f"its classes or labels are not those of {folder.name}")
+    return found
+
+
+def missed_by_all(chosen: Cases) -> np.ndarray:
+    """Which of the chosen images every other seed of the run gets wrong too, or was not asked about: bool (N,)."""
+    others = of_other_seeds(chosen.folder, chosen.record, chosen.predictions).values()
+    missed = [errors.answers(other, chosen.indices) != chosen.true for other in others]
+    return np.all([np.ones(len(chosen.rows), dtype=bool), *missed], axis=0)
 
 
 def _misfit(logits: np.ndarray, labels: np.ndarray, classes: tuple[int, ...]) -> str:

@@ -59,8 +59,8 @@ def memory_kept() -> Iterator[None]:
     """Context in which memory that is freed stays with the process, to be given back at the end.
 
     glibc gives a block as large as a feature map back to the system as soon as it is freed; the system hands it out
-    again page by page, each filled with zeros. On two CPU cores that took a fifth of the time of training. Without
-    effect where the C library is another one. Not to be nested: the inner one's end is that of both.
+    again page by page, each filled with zeros. On two CPU cores that took an eighth of the time of training and more.
+    Without effect where the C library is another one. Not to be nested: the inner one's end is that of both.
     """
     libc = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
     if libc is None:

@@ -55,6 +55,9 @@ class ImagesConfig(Checked):
     data_root: str = ""
 
 
+DATASET_NAMES = {"cifar10": "CIFAR-10", "shapes": "shapes"}  # for prose
+
+
 @dataclass(frozen=True)
 class DataConfig(Checked):
     """Which images: sizes in images, 0 meaning all there are; `seed` draws every subset and split."""

@@ -3,7 +3,7 @@
 numpy only, so that a page about errors can be made where torch is not installed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -127,32 +127,56 @@ def answers(predictions: Predictions, indices: Ints) -> Ints:
     return np.array([known.get(index, -1) for index in indices.tolist()], dtype=np.int64)
 
 
-def made_again(predictions: Predictions, others: Sequence[Predictions]) -> tuple[Floats, Floats]:
-    """The shares (0-1) of other networks that make each error too, two float64 (errors,).
+@dataclass(frozen=True, eq=False)
+class Repetition:
+    """How far other networks make a network's errors too; arrays have one row for each of its errors, in their order.
 
-    First of those that get the image wrong, then of those that give it the same wrong class. nan for an image that no
-    other network was asked about.
+    `again`: float64 (errors,), 0-1, the share of the other networks that get the image wrong, nan for an image that
+    none of them was asked about; `alike`: the same of those that give it the same wrong class; `baseline`: the share,
+    0-1, of all their images that the others get wrong in the mean, which is what `again` would be if all images were
+    equally hard, and nan without others.
     """
+
+    again: Floats
+    alike: Floats
+    baseline: float
+
+    def groups(self) -> dict[str, NDArray[np.bool_]]:
+        """bool (errors,): those that "all", "some" or "none" of the others make too, and those "not asked" of any."""
+        return {
+            "all": self.again == 1,
+            "some": (self.again > 0) & (self.again < 1),
+            "none": self.again == 0,
+            "not asked": np.isnan(self.again),
+        }
+
+    def in_words(self, who: str, kinds: Mapping[str, NDArray[np.bool_]]) -> str:
+        """The shares for prose: of all errors, and of each of the `kinds`, bool (errors,), that there are errors of.
+
+        `who` are the others, as in "seed 1". Other kinds of errors may be asked about, or none.
+        """
+        asked = np.isfinite(self.again)
+        if not asked.any():
+            return "No other network was asked about these errors."
+        mean = {name: 100 * self.again[rows & asked].mean() for name, rows in kinds.items() if (rows & asked).any()}
+        each = ", ".join(f"{share:.0f} % ({name})" for name, share in mean.items())
+        return (
+            f"Of these errors {100 * self.again[asked].mean():.0f} % are also made by {who}, "
+            f"{100 * self.alike[asked].mean():.0f} % with the same wrong class; of all images "
+            f"{100 * self.baseline:.1f} % are wrong there." + (f" By the kind of error: {each}." if each else "")
+        )
+
+
+def repetition(predictions: Predictions, others: Sequence[Predictions]) -> Repetition:
+    """How far the errors of `predictions` are those of `others` too, which may hold other images, in any order."""
     wrong = predictions.wrong
     given = np.array([answers(other, predictions.indices[wrong]) for other in others])
     given = given.reshape(len(others), wrong.sum())
     asked = np.where((given >= 0).any(axis=0), (given >= 0).sum(axis=0), np.nan)
     again = (given >= 0) & (given != predictions.labels[wrong])
-    return again.sum(axis=0) / asked, (given == predictions.predicted[wrong]).sum(axis=0) / asked
-
-
-def by_repetition(again: Floats) -> dict[str, NDArray[np.bool_]]:
-    """Which errors every other network makes too, and so on: group in words -> bool (errors,), without empty groups.
-
-    `again` is the first thing that `made_again` returns.
-    """
-    groups = {
-        "every other seed": again == 1,
-        "some other seeds": (again > 0) & (again < 1),
-        "no other seed": again == 0,
-        "(not among the others' test images)": np.isnan(again),
-    }
-    return {name: rows for name, rows in groups.items() if rows.any()}
+    alike = given == predictions.predicted[wrong]
+    baseline = float(np.mean([other.wrong.mean() for other in others])) if others else float("nan")
+    return Repetition(again.sum(axis=0) / asked, alike.sum(axis=0) / asked, baseline)
 
 
 def sample(predictions: Predictions, count: int, seed: int = 0) -> Ints:

@@ -102,15 +102,16 @@ def perturbation_curves(
     fill: Tensor,
     maps: Tensor,
     steps: int,
-    ends: tuple[Tensor, Tensor] | None = None,
+    ends: tuple[Tensor, Tensor],
 ) -> Tensor:
     """The probability as pixels give way to those of `fill`, the map's highest first: float32 (N, steps + 1).
 
     `images` and `fill` are float (N, 3, H, W). Column k has k / steps of the pixels replaced. Deletion fills with a
     plain colour; insertion starts from a blurred image and fills with the real one (Petsiuk et al. 2018,
-    https://arxiv.org/abs/1806.07421). The first and last column, the same for any map, can be given as `ends`.
+    https://arxiv.org/abs/1806.07421). `ends`, float (N,) each, are the first and the last column: the probability of
+    `images` and of `fill`, the same for any map.
     """
-    first, last = ends or (probability(images), probability(fill))
+    first, last = ends
     size = images.shape[-1]
     place = places(ranked(enlarge(maps, size).flatten(1))).to(images.device)
     columns = [first]

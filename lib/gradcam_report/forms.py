@@ -58,7 +58,7 @@ _SPEED = _object(
     {
         "settings": {**_object({"device": _TEXT}), "additionalProperties": _SETTING},
         "images_per_second": _each(_SPREAD),
-        **dict.fromkeys(("ratio_train", "ratio_test", "ratio_explain"), _SPREAD),
+        **dict.fromkeys(("ratio_train", "ratio_test", "ratio_explain", "ratio_kept"), _SPREAD),
         **dict.fromkeys(("test_set_seconds", "memory_gib"), _each(_POSITIVE)),
         **dict.fromkeys(("share_of_peak", "peak_flops"), _POSITIVE),
         "compile_seconds": {**_SECONDS, "type": ["number", "null"]},

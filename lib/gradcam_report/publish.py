@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import lock, report
 from .config import CHAPTERS, PUBLISHED, PUBLISHED_SWEEP, ReportError, project_root
-from .run import RunFolder
+from .run import RunFolder, other_seeds
 
 RANGE_TEST_FILES = ("lr_find.json", "lr_find.csv")
 TRAINING_FILES = ("run.json", "history.csv", "metrics.json", "predictions.npz", "features.npz", "model.safetensors")
@@ -21,13 +21,13 @@ NEW, OLD = ".new", ".old"
 CHAPTERS_STAGED, CHAPTERS_NEW = "artifacts/chapters.part", "artifacts/chapters.new"
 
 
-def require_defaults(source: RunFolder) -> None:
-    """Raise `ReportError` when a run is unfinished, or of another recipe than the chapters' defaults.
+def require_defaults(source: RunFolder) -> dict[int, RunFolder]:
+    """The other seeds of a run; raises `ReportError` when it is unfinished, or of another recipe than the defaults.
 
     Publishing executes the chapters with their defaults; they would not find their results in such a run.
     """
     stages = {"lr_find": ("lr_finder", RANGE_TEST_FILES), "run": ("training", TRAINING_FILES)}
-    onset = 0.0
+    onset, seeds = 0.0, {}
     for stage, (chapter, files) in stages.items():
         for name in files:
             source.need(name, chapter)
@@ -38,12 +38,17 @@ def require_defaults(source: RunFolder) -> None:
             onset = record["result"].get("suggestions", {}).get("divergence onset")
         else:
             defaults["max_lr"] = defaults["max_lr"] or onset
+            seeds = other_seeds(source, record)
         other = [f"{k} {v!r}, not {defaults.get(k)!r}" for k, v in record["parameters"].items() if v != defaults.get(k)]
         if other:
             raise ReportError(
                 f"{source.name} was not made with the defaults of the chapter {chapter} ({'; '.join(other[:4])}); "
                 "the published pages show those, so publish a run of params/full.yaml."
             )
+    for seed in seeds.values():
+        for name in SEED_FILES:
+            seed.need(name, "training")
+    return seeds
 
 
 def publish_any(folder: str) -> None:
@@ -59,15 +64,14 @@ def publish(run_dir: str) -> None:
     that cannot be published, and while another process publishes.
     """
     source = RunFolder(run_dir)
-    require_defaults(source)
+    seeds = require_defaults(source)
     with _exchanged(PUBLISHED, list(CHAPTERS)) as staged:
         for name in (*RANGE_TEST_FILES, *TRAINING_FILES):
             shutil.copy(source / name, staged / name)
-        for seed in sorted(source.path.glob("seed-*")):
-            if RunFolder(seed).record("run"):
-                (staged / seed.name).mkdir()
-                for name in SEED_FILES:
-                    shutil.copy(seed / name, staged / seed.name / name)
+        for number, seed in seeds.items():
+            (staged / f"seed-{number}").mkdir()
+            for name in SEED_FILES:
+                shutil.copy(seed / name, staged / f"seed-{number}" / name)
 
 
 def publish_sweep(sweep_dir: str) -> None:

@@ -117,11 +117,12 @@ def settle(run_dir: str, stage: str, parameters: Mapping[str, Any], force: bool)
 
 def other_seeds(folder: RunFolder, record: Record) -> dict[int, RunFolder]:
     """By seed, the finished runs `seed-<number>` in a run's folder that differ from its `record` in the seed alone."""
-    found = {}
+    found, own = {}, record["parameters"]
     for stored in map(RunFolder, folder.path.glob("seed-*")):
         other = stored.record("run")
-        if other and other["parameters"] == record["parameters"] | {"seed": other["parameters"]["seed"]}:
-            found[other["parameters"]["seed"]] = stored
+        seed = other["parameters"]["seed"] if other else own["seed"]
+        if other and seed != own["seed"] and other["parameters"] == own | {"seed": seed}:
+            found[seed] = stored
     return dict(sorted(found.items()))
 
 

@@ -137,7 +137,7 @@ def in_words(config: ScalingConfig, found: Forecast, batch: int, watts: float, g
         "one_node_muon": 100 * found.parts[node].muon / found.parts[node].seconds,
         "all_gpus": found.shared[most],
         "pays_until": pays_until(found.doubled, [found.shared[size] for size in found.doubled]),
-        "large_batch": batch * large,
+        "large_batch": f"{batch * large:,}",
         "large_gpus": large,
         "large_fewer": steps_per_epoch(IMAGES, batch) / steps_per_epoch(IMAGES, batch * large),
         "large_faster": found.growing[1] / found.growing[large],

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import forms, plain, plots
-from .config import ReportError, project_root
+from .config import DATASET_NAMES, ReportError, project_root
 
 RATES_DEPEND_ON = ("dataset", "optimizer", "batch_size", "muon_momentum", "sgd_lr_factor")
 
@@ -38,14 +38,15 @@ class Study:
 
     @property
     def in_words(self) -> str:
-        """Data set, recipe and length: "CIFAR-10, muon, batches of 500; 10,000 training images, 5 epochs, ..."."""
+        """Data set, recipe and length: "CIFAR-10, Muon, batches of 500; 10,000 training images, 5 epochs, ..."."""
         images = f"{self.protocol['train_size']:,}" if self.protocol["train_size"] else "all other"
         seeds = max(len(point.accuracies) for point in self.points)
-        name = {"cifar10": "CIFAR-10"}.get(self.protocol["dataset"], self.protocol["dataset"])
+        name = DATASET_NAMES.get(self.protocol["dataset"], self.protocol["dataset"])
         length = f"{images} training images, {self.protocol['epochs']} epochs"
         held = f"judged on {self.protocol['val_size']:,} images held out of the training set"
         luck = "one seed" if seeds == 1 else f"up to {seeds} seeds"
-        return f"{name}, {self.recipe['optimizer']}, batches of {self.recipe['batch_size']}; {length}, {held}, {luck}"
+        optimizer = {"muon": "Muon", "sgd": "SGD"}.get(self.recipe["optimizer"], self.recipe["optimizer"])
+        return f"{name}, {optimizer}, batches of {self.recipe['batch_size']}; {length}, {held}, {luck}"
 
     def fits(self, parameters: Mapping[str, Any]) -> bool:
         """Whether the rates of a run with these `parameters` mean the same as those of the study."""
@@ -110,7 +111,8 @@ def peaks_in_words(study: Study | None, suggestions: Mapping[str, float | None])
     """What the study of the peak told, for prose: protocol, best peak, and what each rule would have reached."""
     if study is None:
         return dict.fromkeys(
-            ("peak_protocol", "peak_best", "peak_best_accuracy", "peak_at_onset", "peak_others"), "unknown"
+            ("peak_protocol", "peak_best", "peak_best_accuracy", "peak_error", "peak_at_onset", "peak_others"),
+            "unknown",
         )
     rates, accuracies = by_peak(study)
     best = int(accuracies.argmax())
@@ -124,6 +126,7 @@ def peaks_in_words(study: Study | None, suggestions: Mapping[str, float | None])
         "peak_protocol": study.in_words,
         "peak_best": f"{rates[best]:g}",
         "peak_best_accuracy": f"{100 * accuracies[best]:.1f} %",
+        "peak_error": f"{200 * study.standard_error:.1f}",
         "peak_at_onset": onset,
         "peak_others": "; ".join(f"{rule}: {words}" for rule, words in reached.items()) or "none",
     }

@@ -41,23 +41,28 @@ def reliability_panel(ax: Axes, bins: Any, title: str) -> None:
     ax.bar(left, sure - heights, width[filled], bottom=heights, align="edge", color=VERMILLION, alpha=0.35,
            hatch="///", edgecolor="white", label="gap to the mean confidence")  # fmt: skip
     ax.plot([0, 100], [0, 100], color=GREY, linewidth=1, linestyle=(0, (4, 2)))
-    ax.set(xlim=(0, 100), ylim=(0, 100), title=title, xlabel="confidence (%)")
+    ax.set(xlim=(0, 100), ylim=(0, 100), title=title)
 
 
 @styled
 def reliability(panels: Mapping[str, Any]) -> ReportFigure:
-    """Draw reliability diagrams side by side, with the expected calibration error in each title.
+    """Draw reliability diagrams side by side, each with its expected calibration error and its answers in each bin.
 
     Args:
         panels: title -> `calibration.Reliability`, or anything with its attributes edges, confidence, accuracy, count
             and error.
     """
-    figure = new_figure(3.5)
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for ax, (title, bins) in zip(axes, panels.items(), strict=True):
+    figure = new_figure(4.4)
+    axes = figure.subplots(2, len(panels), sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1])
+    for (ax, below), (title, bins) in zip(axes.T, panels.items(), strict=True):
         reliability_panel(ax, bins, f"{title}: error {percent(bins.error)}")
-    axes[0].set_ylabel("answers that are right (%)")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+        share = 100 * np.asarray(bins.count, np.float64) / np.sum(bins.count)
+        edges = 100 * np.asarray(bins.edges, np.float64)
+        below.bar(edges[:-1], share, np.diff(edges), align="edge", color=GREY, edgecolor="white")
+        below.set(ylim=(0, 100), xlabel="confidence (%)")
+    axes[0, 0].set_ylabel("answers that are right (%)")
+    axes[1, 0].set_ylabel("of all\nanswers (%)")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
@@ -82,7 +87,7 @@ def selective(coverage: ArrayLike, accuracy: ArrayLike, marks: Sequence[float] =
                     textcoords="offset points", ha="right", va="top", fontsize=8.5)  # fmt: skip
     low = min(99.0, 100 * float(accuracy[start:].min()))
     ax.set(xlim=(0, 101), ylim=(max(0, low - 0.25 * (100 - low)), 100 + 0.05 * (100 - low)))
-    ax.set(xlabel="images answered, the surest first (%)", ylabel="of these right (%)")
+    ax.set(xlabel="images answered, the surest first (%)", ylabel="accuracy on these images (%)")
     return figure
 
 
@@ -115,7 +120,9 @@ def agreement(confidence: ArrayLike, shares: ArrayLike, kinds: ArrayLike, names:
 
 @styled
 def plane(points: Mapping[str, ArrayLike], labels: ArrayLike, wrong: ArrayLike, classes: Sequence[str]) -> ReportFigure:
-    """Draw images as points of planes, coloured by true class, errors ringed; each class named at its middle.
+    """Draw images as points of planes, coloured by true class, errors ringed.
+
+    The last panel names each class at its middle.
 
     Args:
         points: title -> float (N, 2), one panel each.
@@ -131,7 +138,7 @@ def plane(points: Mapping[str, ArrayLike], labels: ArrayLike, wrong: ArrayLike, 
         for number, name in enumerate(classes):
             own = labels == number
             ax.scatter(*xy[own].T, s=5, color=CLASS_COLOURS[number], linewidths=0, alpha=0.7, rasterized=True)
-            if own.any():
+            if own.any() and ax is axes[-1]:
                 box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
                 ax.text(*np.median(xy[own], axis=0), name, ha="center", va="center", fontsize=8, weight="bold",
                         bbox=box, zorder=5)  # fmt: skip

@@ -89,7 +89,7 @@ def case_card(card: Any, heading: str, method: str = "Grad-CAM") -> ReportFigure
     figure.text(0.05 / WIDTH, 1 - 0.06 / 3.5, heading, ha="left", va="top", fontsize=10, fontweight="bold")
     picture = to_hwc(card.image[None])[0]
     place(figure, 0.05, TOP, 1.5, 1.5).imshow(picture, interpolation="nearest")
-    bars(place(figure, 0.75, TOP + 1.65, 1.75, 1.1), card, card.top(3))
+    bars(place(figure, 0.75, TOP + 1.65, 1.75, 1.1), card, card.in_question())
     heat_maps(figure, card, 2.05, TOP, TILE, method)
     title = f"{card.classes[card.predicted]} minus\n{card.classes[card.other]}: sum {signed(card.margin)}"
     margin(place(figure, 5.6, TOP, 1.55, 1.55), card, title)

@@ -10,6 +10,7 @@ from gradcam_report.plots.style import (
     GREEN,
     GREY,
     PALE,
+    SKY,
     VERMILLION,
     ReportFigure,
     new_figure,
@@ -23,14 +24,14 @@ def rates(measured: Mapping[str, Mapping[str, tuple[float, float, float]]], ours
 
     Args:
         measured: task -> way -> (median, least, greatest) in images a second; one panel per task.
-        ours: the way to set off from the others.
+        ours: the way to set off from the others; ways whose names only begin with it are set off less.
     """
     figure = new_figure(0.5 + 0.34 * max(len(ways) for ways in measured.values()))
     panels = figure.subplots(1, len(measured), squeeze=False)[0]
     for ax, (task, ways) in zip(panels, measured.items(), strict=True):
         medians = np.array([median for median, _, _ in ways.values()])
         reach = np.array([(median - low, high - median) for median, low, high in ways.values()]).T
-        colours = [BLUE if way == ours else PALE for way in ways]
+        colours = [BLUE if way == ours else SKY if way.startswith(ours) else PALE for way in ways]
         bars = ax.barh(list(ways), medians, xerr=reach, color=colours, height=0.6, error_kw={"ecolor": GREY})
         ax.bar_label(bars, [f"{median:,.0f}" for median in medians], padding=6, fontsize=8.5)
         ax.set_title(task)
@@ -66,16 +67,16 @@ def accuracy_over_time(seconds: ArrayLike, accuracy: ArrayLike, marks: Mapping[s
 
 @styled
 def speedups(measured: Mapping[str, Mapping[int, float]], predicted: Mapping[str, Mapping[int, float]]) -> ReportFigure:
-    """Draw how many times as fast a number of processes is as one, beside the ideal of as many times as processes.
+    """Draw how many times as fast a number of processes is as one, above the broad line of the ideal.
 
     Args:
         measured: way of working -> processes -> how many times as fast; drawn as points on a line.
-        predicted: the same, drawn as a line alone; the axes are logarithmic where there are more than 16 processes.
+        predicted: the same by GPUs, drawn as a line alone; the axes are logarithmic where there are more than 16.
     """
     figure = new_figure(3.4)
     ax = figure.subplots()
     sizes = sorted({size for ways in (measured, predicted) for by_size in ways.values() for size in by_size})
-    ax.plot(sizes, sizes, color=GREY, linewidth=1, linestyle=(0, (4, 2)), label="ideal")
+    ax.plot(sizes, sizes, color=PALE, linewidth=7, solid_capstyle="butt", label="ideal")
     for ways, style in ((measured, {"marker": "o", "markersize": 5.0}), (predicted, {"linestyle": "-"})):
         for colour, (way, by_size) in zip((BLUE, VERMILLION, GREEN), ways.items(), strict=False):
             ax.plot(list(by_size), list(by_size.values()), color=colour, label=way, **style)
@@ -85,7 +86,7 @@ def speedups(measured: Mapping[str, Mapping[int, float]], predicted: Mapping[str
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.set_xticks(sizes[:: max(1, len(sizes) // 10)])
-    ax.set(xlabel="processes", ylabel="times as fast as one")
+    ax.set(xlabel="processes" if measured else "GPUs", ylabel="times as fast as one")
     ax.legend()
     return figure
 

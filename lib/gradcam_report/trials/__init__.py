@@ -17,6 +17,7 @@ from gradcam_report.trials.measures import (
 from gradcam_report.trials.network import PROBE_WIDTH, drawings, probe
 from gradcam_report.trials.verdict import (
     LOWER_IS_BETTER,
+    SAID,
     Rating,
     against_baselines,
     better,
@@ -34,6 +35,7 @@ __all__ = [
     "GRADIENT_METHODS",
     "LOWER_IS_BETTER",
     "PROBE_WIDTH",
+    "SAID",
     "Hiding",
     "Maps",
     "Rating",

@@ -9,6 +9,8 @@ from gradcam_report.trials.maps import BASELINES
 from gradcam_report.trials.measures import Scores
 
 LOWER_IS_BETTER = ("deletion", "drop")
+SAID = {"better": "better than", "worse": "worse than", "no different": "not to be told apart from"}
+"""What `word` says, for a sentence."""
 Rating = tuple[float, float, float]  # a mean and its 95 % interval
 
 
@@ -69,15 +71,14 @@ def winner(scores: Scores, lower_is_better: bool = False) -> str:
 
 def in_words(results: Mapping[str, Scores], draws: int = 2000) -> list[str]:
     """For each trial a sentence: which kind of map did best, how it compares with the best baseline."""
-    said = {"better": "better", "worse": "worse", "no different": "not to be told apart"}
     sentences = []
     for trial, scores in results.items():
         lower = trial in LOWER_IS_BETTER
         first = winner(scores, lower)
         base, differences = against_baselines(scores, lower, draws)
         sentences.append(
-            f"**{trial}**: {first} does best with {np.mean(scores[first]):.3f}; the best baseline, {base}, reaches "
-            f"{np.mean(scores[base]):.3f} (the map is {said[word(differences[first])]})."
+            f"**{trial}**: {first} does best with {np.mean(scores[first]):.3f}, and is "
+            f"{SAID[word(differences[first])]} the best baseline, {base}, with {np.mean(scores[base]):.3f}."
         )
     return sentences
 
