@@ -56,7 +56,7 @@ def test_the_study_at_full_length_comes_first(folder: Path) -> None:
     assert load("ablation").points[0].mean == 0.7
     write(folder, "ablation-full", point("the recipe", 0.95), train_size=0, epochs=20)
     assert load("ablation").points[0].mean == 0.95
-    assert load("ablation").in_words.startswith("CIFAR-10, muon, batches of 500; all other training images, 20 epochs")
+    assert load("ablation").in_words.startswith("CIFAR-10, Muon, batches of 500; all other training images, 20 epochs")
 
 
 def test_peaks_are_ordered_and_read_off_between_points(folder: Path) -> None:
