@@ -232,6 +232,8 @@ def test_the_training_page_shows_mean_and_deviation_of_the_recorded_seeds(metric
         expected = [f"{scale * statistics.mean(values):.{digits}f}"]
         expected += [f"{scale * statistics.stdev(values):.{digits}f}"] if len(values) > 1 else []
         assert shown[f"{name}_words"].split(" ± ") == expected
+        if name != "augmented_train":  # the model card's column of the published weights
+            assert shown[f"own_{name}"] == f"{scale * metrics[key]:.{digits}f}"
     assert shown["seeds_words"] == (f"mean ± sd of {len(seeds)} seeds" if len(seeds) > 1 else "one seed")
 
 
