@@ -226,7 +226,8 @@ def test_which_errors_other_networks_make_again_by_hand():
     }
     kinds = {"odd": np.array([True, True, False, True]), "plain": np.array([False, False, True, False])}
     assert found.in_words("seeds 1 and 2", kinds | {"never": np.zeros(4, dtype=bool)}) == (
-        "Of these errors 83 % are also made by seeds 1 and 2, 50 % with the same wrong class; of all images 87.5 % are "
+        "Of the 3 errors that others were asked about 83 % are also made by seeds 1 and 2, 50 % with "
+        "the same wrong class; of all images 87.5 % are "
         "wrong there. By the kind of error: 75 % (odd), 100 % (plain). Were all images equally hard, an error would be "
         "repeated no more often than any image is got wrong. What goes beyond that is owed to images that are hard for "
         "all such networks, be their labels in doubt or not."

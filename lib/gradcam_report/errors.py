@@ -160,9 +160,10 @@ class Repetition:
             return "No other network was asked about these errors."
         mean = {name: 100 * self.again[rows & asked].mean() for name, rows in kinds.items() if (rows & asked).any()}
         each = ", ".join(f"{share:.0f} % ({name})" for name, share in mean.items())
+        these = "these errors" if asked.all() else f"the {asked.sum()} errors that others were asked about"
         by_kind = f" By the kind of error: {each}." if each else ""
         return (
-            f"Of these errors {100 * self.again[asked].mean():.0f} % are also made by {who}, "
+            f"Of {these} {100 * self.again[asked].mean():.0f} % are also made by {who}, "
             f"{100 * self.alike[asked].mean():.0f} % with the same wrong class; of all images "
             f"{100 * self.baseline:.1f} % are wrong there.{by_kind} Were all images equally hard, an error would be "
             "repeated no more often than any image is got wrong. What goes beyond that is owed to images that are hard "
