@@ -71,7 +71,7 @@ def steps(batch: int, count: int, device: str) -> tuple[Callable[[], Any], Calla
     compute, config = resolve(device, "auto"), OptimConfig(batch_size=batch)
     drawn = dataset(batch * count).to(compute.device)
     net = compute.place(model.build(0))
-    optimizer = optim.build_optimizer(net, config, lr=1e-3)
+    optimizer = optim.build_optimizer(net, config, compute, lr=1e-3)
     step = optim.Step(net, optimizer, config, compute)
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:

@@ -39,7 +39,7 @@ def measure_step(batch: int, repeats: int, device: str, team: Team) -> list[floa
     drawn = data.load(DataConfig(dataset="shapes", train_size=batch, test_size=16)).to(compute.device)
     net = compute.place(model.build(0))
     net.train()
-    step = optim.Step(net, optim.build_optimizer(net, config, lr=1e-3), config, compute, team)
+    step = optim.Step(net, optim.build_optimizer(net, config, compute, lr=1e-3), config, compute, team)
     found = []
     for epoch in range(repeats + 1):  # of one batch each
         (part,) = augment.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, epoch, team.share)
@@ -63,7 +63,7 @@ def measure_muon(repeats: int, device: str) -> list[float]:
     """Seconds of the optimizer's step alone, which every process makes for all weights."""
     compute = resolve(device, "auto")
     net: nn.Module = compute.place(model.build(0))
-    optimizer = optim.build_optimizer(net, OptimConfig(), lr=1e-3)
+    optimizer = optim.build_optimizer(net, OptimConfig(), compute, lr=1e-3)
     for p in net.parameters():
         p.grad = torch.randn_like(p)
     return [timed(compute.device, optimizer.step) for _ in range(repeats + 1)][1:]

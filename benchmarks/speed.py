@@ -83,7 +83,7 @@ class Ours:
         self.data, self.compute, self.batch = dataset.to(compute.device), compute, batch
         config = OptimConfig(batch_size=batch)
         self.net = compute.place(model.build(0))
-        self.step = optim.Step(self.net, optim.build_optimizer(self.net, config, lr=0.01), config, compute)
+        self.step = optim.Step(self.net, optim.build_optimizer(self.net, config, compute, lr=0.01), config, compute)
         self.batches = self._endless()
 
     def _endless(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -126,8 +126,7 @@ def explaining(images: Tensor, device: torch.device) -> tuple[Callable[[], Any],
 
 def matmul_rate(compute: Compute, size: int) -> float:
     """FLOP/s of one square matrix product in the precision of training, the best of six: a measured peak."""
-    kind = torch.bfloat16 if compute.precision == "bf16" else torch.float32
-    a = torch.randn(size, size, device=compute.device).to(kind)
+    a = torch.randn(size, size, device=compute.device).to(compute.arithmetic)
     return 2 * size**3 / min(timed(compute.device, lambda: a @ a) for _ in range(6))
 
 

@@ -15,19 +15,19 @@ from gradcam_report.config import ReportError, parse_params
 from gradcam_report.model import build
 
 
-def machine(monkeypatch: pytest.MonkeyPatch, cuda: bool = False, mps: bool = False, amx: bool = False) -> None:
+def machine(monkeypatch: pytest.MonkeyPatch, cuda: bool = False, mps: bool = False, bf16: bool = False) -> None:
     """Pretend to be a machine with these."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    monkeypatch.setattr(compute, "multiplies_bf16", lambda: amx)
+    monkeypatch.setattr(compute, "multiplies_bf16", lambda: bf16)
 
 
 @pytest.mark.parametrize(
     ("has", "device", "precision"),
     [
         ({}, "cpu", "fp32"),
-        ({"amx": True}, "cpu", "bf16"),
-        ({"mps": True, "amx": True}, "mps", "fp32"),
+        ({"bf16": True}, "cpu", "bf16"),
+        ({"mps": True, "bf16": True}, "mps", "fp32"),
         ({"cuda": True}, "cuda", "bf16"),
         ({"cuda": True, "mps": True}, "cuda", "bf16"),
     ],
@@ -84,12 +84,14 @@ def test_description_names_threads_processor_and_precision(monkeypatch: pytest.M
 
 
 def test_processor_is_read_from_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "processor\t: 0\nmodel name\t: Intel(R) Abacus(TM) 3000\nflags\t\t: fpu amx_bf16 amx_tile\n"
-    monkeypatch.setattr(Path, "read_text", lambda self, **kwargs: text)
-    assert compute.cpu_name() == "Intel Abacus 3000"
-    assert compute.multiplies_bf16()
-    monkeypatch.setattr(Path, "read_text", lambda self, **kwargs: text.replace("amx_bf16", "avx2"))
-    assert not compute.multiplies_bf16()
+    def has(flag: str) -> None:
+        text = f"processor\t: 0\nmodel name\t: Intel(R) Abacus(TM) 3000\nflags\t\t: fpu {flag} avx512f\n"
+        monkeypatch.setattr(Path, "read_text", lambda self, **kwargs: text)
+
+    for flag, there in {"amx_bf16": True, "avx512_bf16": True, "avx512_vnni": False}.items():
+        has(flag)
+        assert compute.cpu_name() == "Intel Abacus 3000"
+        assert compute.multiplies_bf16() == there
 
     def absent(self, **kwargs):
         raise FileNotFoundError(self)

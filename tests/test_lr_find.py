@@ -346,7 +346,7 @@ def test_everything_is_put_back(accident: type[BaseException] | str | None):
 
 def test_an_optimizer_without_history_is_put_back_without_history():
     net = model.build(seed=0, width=8)
-    optimizer = optim.build_optimizer(net, OptimConfig(), lr=0.3)
+    optimizer = optim.build_optimizer(net, OptimConfig(), CPU, lr=0.3)
     before = all_of(net, optimizer)
     step = optim.Step(net, optimizer, OptimConfig(), CPU)
     batches = itertools.repeat(random_batch(0))
@@ -414,7 +414,7 @@ def test_in_run_tests_what_training_does(project: Path, monkeypatch: pytest.Monk
     settings = []
     real = lr_find.build_optimizer
     assert real is train.build_optimizer
-    monkeypatch.setattr(lr_find, "build_optimizer", lambda net, c, lr: settings.append(c) or real(net, c, lr))
+    monkeypatch.setattr(lr_find, "build_optimizer", lambda net, c, on, lr: settings.append(c) or real(net, c, on, lr))
     params = asked(optimizer="sgd", start_lr=1e-4)
     test, folder, record = lr_find.in_run(params)
     assert settings == [params["optim"]]

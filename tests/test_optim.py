@@ -16,23 +16,52 @@ CPU = Compute(torch.device("cpu"), "fp32")
 # --- Muon
 
 
-@pytest.mark.parametrize("shape", [(16, 144), (64, 27), (8, 8)])
-def test_orthogonalised_matrices_have_singular_values_about_one(shape: tuple[int, int]):
+SHAPES = pytest.mark.parametrize("shape", [(16, 144), (64, 27), (8, 8)])
+
+
+@SHAPES
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float32])
+def test_orthogonalised_matrices_have_singular_values_about_one(shape: tuple[int, int], kind: torch.dtype):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    found = optim.orthogonalise(matrix).float()
+    assert optim.orthogonalise(matrix.to(kind)).dtype == kind
+    found = optim.orthogonalise(matrix.to(kind)).float()
     values = torch.linalg.svdvals(found)
     assert found.shape == shape and values.min() > 0.4 and values.max() < 1.3
     u, _, vh = torch.linalg.svd(matrix, full_matrices=False)
     cosine = (found * (u @ vh)).sum() / found.norm() / min(shape) ** 0.5
     assert cosine > 0.95  # the iteration spreads the singular values, but it keeps the singular vectors
-    torch.testing.assert_close(optim.orthogonalise(matrix / 1024).float(), found, atol=1e-3, rtol=0)
+    torch.testing.assert_close(optim.orthogonalise(matrix.to(kind) / 1024).float(), found, atol=1e-3, rtol=0)
+
+
+@SHAPES
+def test_orthogonalising_is_a_polynomial_of_the_singular_values(shape: tuple[int, int]):
+    """x (a + b x^2 + c x^4), five times over, on singular values; the singular vectors stay."""
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    u, values, vh = torch.linalg.svd(matrix, full_matrices=False)
+    values = values / matrix.norm()
+    for _ in range(5):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    torch.testing.assert_close(optim.orthogonalise(matrix), u * values @ vh, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize(("precision", "kind"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
+def test_muon_multiplies_in_the_precision_of_training(monkeypatch, precision: str, kind: torch.dtype):
+    """bf16 where the hardware has no instructions for it is many times slower than float32."""
+    kinds, real = [], optim.orthogonalise
+    monkeypatch.setattr(optim, "orthogonalise", lambda matrices: kinds.append(matrices.dtype) or real(matrices))
+    net = model.build(seed=0, width=8)
+    compute = Compute(torch.device("cpu"), precision)
+    optimizer = optim.build_optimizer(net, OptimConfig(), compute, lr=0.05)
+    optim.Step(net, optimizer, OptimConfig(), compute)(torch.randn(4, 3, 32, 32), torch.arange(4))
+    assert set(kinds) == {kind}
+    assert {p.dtype for p in net.parameters()} == {torch.float32}
 
 
 def test_filters_move_as_in_torchs_muon_between_scalings():
     """torch.optim.Muon takes matrices only; with its input at the norm that ours restores, the steps agree."""
     random = torch.Generator().manual_seed(0)
     bank = nn.Parameter(torch.randn(8, 4, 3, 3, generator=random))
-    ours = optim.Muon([{"params": [bank], "filters": True, "momentum": 0.6}])
+    ours = optim.Muon([{"params": [bank], "filters": True, "momentum": 0.6}], torch.bfloat16)
     optim.set_lr(ours, 0.1)
     matrix, start = nn.Parameter(bank.detach().flatten(1).clone()), bank.detach().flatten(1).clone()
     theirs = torch.optim.Muon([matrix], lr=0.1, momentum=0.6, weight_decay=0.0, nesterov=True)
@@ -68,7 +97,7 @@ def test_scaling_the_filters_changes_no_answer_and_the_gradients_are_left_alone(
     before = net(images)
     before.logsumexp(1).sum().backward()
     gradients = [p.grad.clone() for p in net.parameters()]
-    optimizer = optim.build_optimizer(net, OptimConfig(), lr=0.0)
+    optimizer = optim.build_optimizer(net, OptimConfig(), CPU, lr=0.0)
     optimizer.step()
     for bank in (m.weight for m in net.modules() if isinstance(m, nn.Conv2d)):
         assert bank.norm().item() == pytest.approx(len(bank) ** 0.5)
@@ -80,7 +109,7 @@ def test_scaling_the_filters_changes_no_answer_and_the_gradients_are_left_alone(
 def test_every_parameter_is_moved_once_by_its_own_rule():
     net = model.build(seed=0, width=8)
     config = OptimConfig(weight_decay=0.01, momentum=0.8, muon_momentum=0.5, sgd_lr_factor=3.0)
-    filters, linear, others = optim.build_optimizer(net, config, lr=0.1).param_groups
+    filters, linear, others = optim.build_optimizer(net, config, CPU, lr=0.1).param_groups
     ids = {kind: {id(m.weight) for m in net.modules() if isinstance(m, kind)} for kind in (nn.Conv2d, nn.Linear)}
     assert {id(p) for p in filters["params"]} == ids[nn.Conv2d] and {id(p) for p in linear["params"]} == ids[nn.Linear]
     rest = {id(p) for p in net.parameters()} - ids[nn.Conv2d] - ids[nn.Linear]
@@ -96,7 +125,9 @@ def test_every_parameter_is_moved_once_by_its_own_rule():
 
 def test_only_convolutions_and_the_linear_layer_decay():
     net = model.build(seed=0, width=8)
-    decayed, others = optim.build_optimizer(net, OptimConfig(optimizer="sgd", weight_decay=0.01), lr=0.1).param_groups
+    decayed, others = optim.build_optimizer(
+        net, OptimConfig(optimizer="sgd", weight_decay=0.01), CPU, lr=0.1
+    ).param_groups
     wanted = {id(m.weight) for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)}
     assert {id(p) for p in decayed["params"]} == wanted and decayed["weight_decay"] == 0.01
     assert {id(p) for p in others["params"]} == {id(p) for p in net.parameters()} - wanted
@@ -108,7 +139,7 @@ def test_two_steps_by_hand(momentum: float):
     """Sutskever et al. 2013 as PyTorch writes it: v = m v + g, w = w - lr (g + m v), with decay in g."""
     net = nn.Linear(3, 10)
     config = OptimConfig(optimizer="sgd", momentum=momentum, weight_decay=0.1, label_smoothing=0.0)
-    sgd = optim.build_optimizer(net, config, lr=1.0)
+    sgd = optim.build_optimizer(net, config, CPU, lr=1.0)
     optim.set_lr(sgd, 0.5)
     step = optim.Step(net, sgd, config, CPU)
     random = np.random.default_rng(0)
@@ -131,7 +162,7 @@ def test_two_steps_by_hand(momentum: float):
 
 def stepped(net: nn.Module, prepare: bool) -> tuple[list[torch.Tensor], list[float]]:
     config = OptimConfig()
-    step = optim.Step(net, optim.build_optimizer(net, config, lr=0.05), config, CPU)
+    step = optim.Step(net, optim.build_optimizer(net, config, CPU, lr=0.05), config, CPU)
     random = torch.Generator().manual_seed(0)
     losses = []
     for i in range(3):
@@ -164,7 +195,7 @@ def test_where_compiling_fails_the_step_stays_as_it_is(monkeypatch: pytest.Monke
     monkeypatch.setattr(torch, "compile", no_compiler)
     net = model.build(seed=0, width=8).train()
     config = OptimConfig()
-    optimizer = optim.build_optimizer(net, config, lr=0.05)
+    optimizer = optim.build_optimizer(net, config, CPU, lr=0.05)
     step = optim.Step(net, optimizer, config, CPU)
     before = [t.clone() for t in net.state_dict().values()]
     assert step.warm_up(torch.randn(4, 3, 32, 32), torch.arange(4)) == 0

@@ -210,7 +210,7 @@ def _measure(dataset: data.Dataset, concerns: dict[str, Any], compute: Compute) 
     """A range test of a fresh network, on the batches that training would see."""
     seed, batch_size = concerns["data"].seed, concerns["optim"].batch_size
     net = compute.place(model.build(seed, len(dataset.classes)))
-    optimizer = build_optimizer(net, concerns["optim"], lr=concerns["range_test"].start_lr)
+    optimizer = build_optimizer(net, concerns["optim"], compute, lr=concerns["range_test"].start_lr)
     step = Step(net, optimizer, concerns["optim"], compute)
 
     def endless() -> Iterator[tuple[Tensor, Tensor]]:

@@ -19,13 +19,13 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of the quintic iterati
 
 
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
-    """Roughly the nearest semi-orthogonal matrices: float (..., R, C) -> bf16, singular values about 0.7 to 1.2.
+    """Roughly the nearest semi-orthogonal matrices: float (..., R, C) -> the same, singular values about 0.7 to 1.2.
 
     Five steps of a Newton-Schulz iteration whose coefficients trade exactness for speed (Jordan et al. 2024, "Muon",
-    https://kellerjordan.github.io/posts/muon).
+    https://kellerjordan.github.io/posts/muon), in the arithmetic of the matrices given; bf16 is exact enough.
     """
     a, b, c = NEWTON_SCHULZ
-    x = matrices.bfloat16()
+    x = matrices
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     tall = x.shape[-2] > x.shape[-1]
     x = x.mT if tall else x
@@ -42,12 +42,13 @@ class Muon(torch.optim.Optimizer):
     directions learn equally fast, and the bank is scaled back to the norm sqrt(O): the BatchNorm behind each
     convolution makes its scale irrelevant, so the rate is about the relative change per step (as in Jordan's
     airbench94_muon). Groups of parameters: `filters` tells which rule, `scale` multiplies the rate
-    that `set_lr` gives, `momentum` and `weight_decay` are the group's own.
+    that `set_lr` gives, `momentum` and `weight_decay` are the group's own. `arithmetic` is that of orthogonalising.
     """
 
-    def __init__(self, groups: list[dict]) -> None:
+    def __init__(self, groups: list[dict], arithmetic: torch.dtype = torch.float32) -> None:
         super().__init__(groups, {"lr": 0.0, "scale": 1.0, "momentum": 0.9, "weight_decay": 0.0, "filters": False})
         self.move: Callable[..., None] = move
+        self.arithmetic = arithmetic
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -61,20 +62,24 @@ class Muon(torch.optim.Optimizer):
                 buffers = [self.state[p]["momentum_buffer"] for p in params]
                 rate = torch.full((), group["lr"], device=params[0].device)  # as a number it would be compiled in
                 grads = [p.grad for p in params]
-                self.move(params, grads, buffers, rate, group["momentum"], group["weight_decay"], group["filters"])
+                how = self.arithmetic if group["filters"] else None
+                self.move(params, grads, buffers, rate, group["momentum"], group["weight_decay"], how)
 
 
 def move(
     params: list[Tensor], grads: list[Tensor], buffers: list[Tensor], lr: Tensor, momentum: float, decay: float,
-    filters: bool,
+    arithmetic: torch.dtype | None,
 ) -> None:  # fmt: skip
-    """One step of `Muon` for the parameters of a group, in place; filters of one shape are orthogonalised together."""
+    """One step of `Muon` for the parameters of a group, in place; filters of one shape are orthogonalised together.
+
+    `arithmetic` is that of orthogonalising, None for a group that is not of filters.
+    """
     grads = [g + decay * p for g, p in zip(grads, params, strict=True)] if decay else grads
     updates = []
     for grad, buffer in zip(grads, buffers, strict=True):
         buffer.mul_(momentum).add_(grad)
         updates.append(grad + momentum * buffer)
-    if not filters:
+    if arithmetic is None:
         for p, update in zip(params, updates, strict=True):
             p.sub_(lr * update)
         return
@@ -82,14 +87,17 @@ def move(
     for p, update in zip(params, updates, strict=True):
         by_shape[p.shape].append((p, update.flatten(1)))
     for shape, members in by_shape.items():
-        turned = orthogonalise(torch.stack([update for _, update in members]))
+        turned = orthogonalise(torch.stack([update for _, update in members]).to(arithmetic))
         for (p, _), update in zip(members, turned.float(), strict=True):
             p.mul_(shape[0] ** 0.5 / p.norm())
             p.sub_(lr * update.view(shape))
 
 
-def build_optimizer(net: nn.Module, config: OptimConfig, lr: float) -> torch.optim.Optimizer:
+def build_optimizer(net: nn.Module, config: OptimConfig, compute: Compute, lr: float) -> torch.optim.Optimizer:
     """Muon or SGD as `config` says; weight decay on the weights of convolutions and linear layers only.
+
+    Muon multiplies in the precision of training: on CPUs without bf16 arithmetic PyTorch's bf16 products take twenty
+    times as long as those of float32.
 
     Decaying BatchNorm's scales and the biases gains nothing (He et al. 2019, https://arxiv.org/abs/1812.01187,
     section 3.1), and a filter bank that Muon keeps at its norm has nothing to decay.
@@ -102,11 +110,12 @@ def build_optimizer(net: nn.Module, config: OptimConfig, lr: float) -> torch.opt
         built: torch.optim.Optimizer = torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0)
     else:
         sgd = {"momentum": config.momentum, "scale": config.sgd_lr_factor}
-        built = Muon([
+        groups = [
             {"params": filters, "filters": True, "momentum": config.muon_momentum},
             {"params": linear, "weight_decay": config.weight_decay, **sgd},
             {"params": others, **sgd},
-        ])  # fmt: skip
+        ]
+        built = Muon(groups, compute.arithmetic)
     set_lr(built, lr)
     return built
 

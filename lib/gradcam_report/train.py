@@ -56,7 +56,7 @@ class Trainer:
         self.data, self.recipe, self.compute, self.team = dataset.to(compute.device), recipe, compute, team
         net = model.build(recipe.seed, len(dataset.classes), width)
         self.net = compute.place(net)
-        self.optimizer = build_optimizer(self.net, recipe.optim, lr=recipe.schedule.max_lr)
+        self.optimizer = build_optimizer(self.net, recipe.optim, compute, lr=recipe.schedule.max_lr)
         self.step = Step(self.net, self.optimizer, recipe.optim, compute, team)
         self.steps = steps_per_epoch(len(dataset.train), recipe.optim.batch_size)
         self.history: History = {}
