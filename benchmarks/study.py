@@ -18,16 +18,17 @@ from typing import Any
 
 import torch
 from common import start
+from ingredients import INGREDIENTS
 from tqdm import tqdm
 
 from gradcam_report import data, files, run
-from gradcam_report.compute import Compute, resolve
+from gradcam_report.compute import Compute, memory_kept, resolve
 from gradcam_report.config import DataConfig, ReportError, parse_params
 from gradcam_report.evaluate import predict, score
 from gradcam_report.train import Diverged, Recipe, Trainer
 
 HERE = Path(__file__).parent
-# Each point: its name and the parameters in which it differs from the published recipe.
+# Each point: its name and the parameters in which it differs from the published recipe, or an ingredient not in it.
 STUDIES: dict[str, dict[str, dict[str, Any]]] = {
     "max_lr": {f"{lr:g}": {"max_lr": lr} for lr in (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)},
     "ablation": {
@@ -45,6 +46,11 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
         "no mirroring": {"flip": "none"},
         "no crop": {"crop_padding": 0},
         "warm-up of 5 % instead of 20 %": {"warmup": 0.05},
+        "label smoothing of 0.2 instead of 0.1": {"label_smoothing": 0.2},
+        "cutout of 12 pixels instead of 8": {"cutout": 12},
+        "a first layer that whitens, and stays": {"ingredient": "whitening"},
+        "Lookahead": {"ingredient": "lookahead"},
+        "BatchNorm's shifts at 8 times the rate": {"ingredient": "quick shifts"},
     },
 }
 
@@ -54,16 +60,21 @@ def train_point(dataset: data.Dataset, changes: dict[str, Any], seed: int, epoch
 
     A training whose loss does not stay finite is a result too: its scores are None.
     """
-    params = parse_params("training", {**changes, "epochs": epochs, "seed": seed})
+    values = {**changes, "epochs": epochs, "seed": seed}
+    ingredient = values.pop("ingredient", None)
+    params = parse_params("training", values)
     compute = resolve(device, params["optim"].precision)
     trainer = Trainer(dataset, Recipe(params["augment"], params["optim"], params["schedule"], seed), compute)
     if compute.compiles:
         torch.compiler.reset()  # the code of the points before
         trainer.net.train()
         trainer.step.warm_up(*next(trainer.batches()))
+    if ingredient:
+        INGREDIENTS[ingredient](trainer)
     found: dict[str, Any] = dict.fromkeys(("val_loss", "val_accuracy", "train_loss", "train_accuracy"))
     started = time.perf_counter()
-    with tqdm(total=epochs * len(dataset.train), unit="img", leave=False) as bar, contextlib.suppress(Diverged):
+    bar = tqdm(total=epochs * len(dataset.train), unit="img", leave=False)
+    with bar, memory_kept(), contextlib.suppress(Diverged):
         for trainer.epoch in range(epochs):
             row = trainer.train_epoch(bar)
         val = trainer.data.val

@@ -30,7 +30,10 @@ SMALL = ["--dataset", "shapes", "--train-size", "32", "--val-size", "24", "--epo
 
 def test_every_point_of_every_study_is_a_recipe_and_differs_from_the_others():
     for points in study.STUDIES.values():
-        recipes = [parse_params("training", changes) for changes in points.values()]
+        named = [changes.get("ingredient", "") for changes in points.values()]
+        assert {*named} <= {"", *study.INGREDIENTS}
+        own = [{k: v for k, v in changes.items() if k != "ingredient"} for changes in points.values()]
+        recipes = [(name, parse_params("training", values)) for name, values in zip(named, own, strict=True)]
         assert all(one != other for i, one in enumerate(recipes) for other in recipes[:i])
     assert study.STUDIES["ablation"]["the recipe"] == {}
 

@@ -14,12 +14,12 @@ PROTOCOL = {"dataset": "cifar10", "train_size": 10_000, "val_size": 5_000, "epoc
 
 
 def point(name: str, accuracy: float | None, seed: int = 0, **changes: Any) -> dict[str, Any]:
-    return {"name": name, "changes": changes, "seed": seed, "val_accuracy": accuracy}
+    return {"name": name, "changes": changes, "seed": seed, "val_accuracy": accuracy, "compute": "a CPU"}
 
 
 def write(folder: Path, name: str, *points: dict[str, Any], **protocol: Any) -> None:
     recipe = {"optimizer": "muon", "batch_size": 500}
-    provenance = {"compute": "a test"}
+    provenance = {"compute": "the last one"}
     found = {"protocol": PROTOCOL | protocol, "recipe": recipe, "points": list(points), "provenance": provenance}
     files.write_json(folder / f"{name}.json", found)
 
@@ -48,6 +48,13 @@ def test_seeds_of_a_point_are_put_together(folder: Path) -> None:
         "training set, up to 2 seeds"
     )
     assert found.standard_error == pytest.approx(np.sqrt(2 * 0.81 * 0.19 / 5000))
+    assert found.compute == "a CPU"
+
+
+def test_all_machines_of_a_study_are_named(folder: Path) -> None:
+    elsewhere = point("a", 0.7, cutout=0) | {"compute": "a GPU"}
+    write(folder, "ablation", point("the recipe", 0.8), elsewhere, point("b", 0.7, cutout=4))
+    assert load("ablation").compute == "a CPU and a GPU"
 
 
 def test_the_study_at_full_length_comes_first(folder: Path) -> None:

@@ -96,15 +96,16 @@ _POINT = _object(
         "name": _TEXT,
         "changes": _object({"max_lr": _POSITIVE}),
         "val_accuracy": {"anyOf": [_SHARE, {"type": "null"}]},
+        "compute": _TEXT,
     },
-    "name", "changes", "val_accuracy",
+    "name", "changes", "val_accuracy", "compute",
 )  # fmt: skip
 STUDY = _object(
     {
         "protocol": _object(_PROTOCOL, *_PROTOCOL),
         "recipe": _object({"optimizer": _TEXT, "batch_size": _SOME}, "optimizer", "batch_size"),
         "points": {"type": "array", "items": _POINT},
-        "provenance": {**_MADE, "required": ["compute"]},
+        "provenance": _MADE,
     },
     "protocol", "recipe", "points", "provenance",
 )  # fmt: skip

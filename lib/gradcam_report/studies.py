@@ -29,7 +29,7 @@ class Point:
 @dataclass(frozen=True)
 class Study:
     """The points of a study, how long its trainings were (`train_size` images, 0 being all, `epochs`, `val_size`), and
-    the `recipe` that the points change."""
+    the `recipe` that the points change; `compute` names all that its points were trained on."""
 
     points: list[Point]
     protocol: dict[str, Any]
@@ -86,7 +86,8 @@ def load(name: str) -> Study | None:
         accuracies.setdefault(row["name"], []).append(0.1 if value is None else float(value))
     changes = {row["name"]: dict(row["changes"]) for row in rows}
     points = [Point(key, changes[key], tuple(values)) for key, values in accuracies.items()]
-    return Study(points, found["protocol"], found["recipe"], found["provenance"]["compute"]) if points else None
+    compute = " and ".join(dict.fromkeys(row["compute"] for row in rows))
+    return Study(points, found["protocol"], found["recipe"], compute) if points else None
 
 
 def by_peak(study: Study) -> tuple[np.ndarray, np.ndarray]:
