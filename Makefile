@@ -17,7 +17,8 @@ report: $(VENV)/.report  ## (ARGS="-p epochs=5 -p force=true" changes parameters
 
 SEEDS ?= 5
 publish: $(VENV)/.report  ## (SEEDS=1 on a CPU) the reference run (params/full.yaml) into runs/full, then the published one: GPU minutes, CPU hours
-	$(BIN)/gradcam-report run --params params/full.yaml --run-dir runs/full --no-site -p 'seeds=$(SEEDS)'
+	$(BIN)/gradcam-report run --params params/full.yaml --run-dir runs/full --no-site --only lr_finder
+	$(BIN)/gradcam-report run --params params/full.yaml --run-dir runs/full --no-site --only training -p 'seeds=$(SEEDS)'
 	$(BIN)/gradcam-report publish runs/full
 
 bench: $(VENV)/.test  ## measure speed against the usual ways, costs and scaling into benchmarks/results.json: a quarter of an hour, best alone on the machine

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Everything about this report that wants a GPU, in one go: the reference run with five seeds, the speed benchmark, every
-# chapter executed on them, the studies at full length, and the chapters once more. After each part the results so far
-# are packed into OUT. What is done is not done again: the same command goes on after an interruption.
+# Everything about this report that wants a GPU, in one go: the reference run with five seeds, the speed benchmark, the
+# studies at full length, and every chapter executed on them. After each part the results so far are packed into OUT.
+# What is done is not done again: the same command goes on after an interruption. Where the time ends before the chapters
+# are executed, unpack what was measured and do it elsewhere: gradcam-report publish runs/gpu/reference needs no GPU.
 #
 #   scripts/gpu.sh [OUT]      OUT: a folder for the results, packed into pieces of at most 15 MB (default runs/gpu/out)
 #   LIMIT=570 scripts/gpu.sh OUT      stops in time, for a machine that gives only so many seconds to a command
@@ -36,9 +37,11 @@ pack() {
   rm -f "$pieces/$name".tar.*
   tar -cf - "$@" | split -b 15000000 -d - "$pieces/$name.tar."
 }
-# All that was measured and the network of the first seed, but no checkpoints.
+# All that was measured, but no checkpoints; of the networks the first seed's, until it is among what is published.
 hand_over() {
-  pack measured --exclude='checkpoint*' --exclude='seed-*/model.safetensors' --exclude="$work/out" --exclude="$pieces" "$work"
+  local heavy=('seed-*/model.safetensors' 'seed-*/features.npz')
+  [[ ! -e "$pieces/published.tar.00" ]] || heavy+=("$run/model.safetensors" "$run/features.npz")
+  pack measured --exclude='checkpoint*' "${heavy[@]/#/--exclude=}" --exclude="$work/out" --exclude="$pieces" "$work"
   rm -f "$out"/*.tar.*
   cp "$pieces"/* "$out"
 }
@@ -54,7 +57,7 @@ step() {
   timeout --foreground -k 10 $((deadline - SECONDS)) "$python" "$@" || status=$?
   ((status == 0 || SECONDS < deadline)) || over "$name"
   ((status == 0)) || return "$status"
-  [[ "$name" != publish* ]] || pack published artifacts/reference book/*.ipynb benchmarks/*.json
+  [[ "$name" != publish ]] || pack published artifacts/reference book/*.ipynb benchmarks/*.json
   touch "$work/$name.done"
   hand_over
 }
@@ -63,7 +66,7 @@ over() {
   exit 3
 }
 
-[[ -e "$work/publish-again.done" ]] || [[ -n "${REHEARSE:-}" ]] || "$python" scripts/gpu_ready.py
+[[ -e "$work/publish.done" ]] || [[ -n "${REHEARSE:-}" ]] || "$python" scripts/gpu_ready.py
 step lr_finder -m gradcam_report run --params params/full.yaml --run-dir "$run" --only lr_finder --no-site "${sizes[@]}"
 step training -m gradcam_report run --params params/full.yaml --run-dir "$run" --only training --no-site "${sizes[@]}" \
   -p "seeds=$seeds"
@@ -71,17 +74,14 @@ step training -m gradcam_report run --params params/full.yaml --run-dir "$run" -
 if [[ -z "${REHEARSE:-}" || -n "${CIFAR10_ROOT:-}" ]]; then
   step speed benchmarks/speed.py "${block[@]}" --out "$work/results.json" || log "speed was not measured"
 fi
-if [[ -z "${REHEARSE:-}" ]]; then
-  cp "$work/results.json" benchmarks/
-  step publish -m gradcam_report publish "$run"
-fi
 for study in max_lr ablation; do
   step "$study" benchmarks/study.py "$study" "${point[@]}" --out "$work/$study-full.json" || log "$study failed"
 done
 if [[ -z "${REHEARSE:-}" ]]; then
+  cp "$work/results.json" benchmarks/
   for study in max_lr ablation; do
     [[ ! -e "$work/$study.done" ]] || cp "$work/$study-full.json" benchmarks/ # not half a study
   done
-  step publish-again -m gradcam_report publish "$run"
+  step publish -m gradcam_report publish "$run"
 fi
 log "done: for name in published measured; do cat $out/\$name.tar.* | tar -x; done"

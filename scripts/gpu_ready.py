@@ -14,12 +14,9 @@ MODULES = (
 
 
 def missing() -> str | None:
-    """One sentence about the first thing that is missing, None where nothing is."""
-    for name in MODULES:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            return f"{name} cannot be imported ({error}); install the report with its tests: pip install -e '.[test]'."
+    """One sentence about what is missing, None where nothing is."""
+    if faults := [fault for fault in map(not_imported, MODULES) if fault]:
+        return f"{'; '.join(faults)}; install the report with its tests: pip install -e '.[test]'."
     import torch
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
@@ -39,12 +36,37 @@ def missing() -> str | None:
         return "Jupyter has no kernel python3; run python -m ipykernel install --sys-prefix."
     except ReportError as error:
         return str(error)
+    return not_compiled()
+
+
+def not_imported(name: str) -> str:
+    """Why a module cannot be imported, empty where it can."""
     try:
-        doubled = torch.compile(lambda x: (2 * x).sum(), dynamic=False)(torch.ones(1000, device="cuda"))
-    except Exception as error:  # whatever a compiler can raise
-        return f"torch.compile does not work ({' '.join(str(error).split())[:200]}); install a C compiler and Triton."
-    if doubled.item() != 2000:
-        return f"torch.compile says that twice a thousand is {doubled.item():g}; update the driver or PyTorch."
+        importlib.import_module(name)
+    except ImportError as error:
+        return f"{name} cannot be imported ({error})"
+    return ""
+
+
+def not_compiled() -> str | None:
+    """One sentence where the published recipe's step cannot be compiled, None where it was.
+
+    What is compiled here is kept on the disk by PyTorch, so that training need not compile it again.
+    """
+    import torch
+
+    from gradcam_report import model, optim
+    from gradcam_report.compute import resolve
+    from gradcam_report.config import OptimConfig
+
+    compute, config = resolve("cuda", "auto"), OptimConfig()
+    net = compute.place(model.build(0)).train()
+    step = optim.Step(net, optim.build_optimizer(net, config, compute, lr=0.01), config, compute)
+    images = torch.randn(config.batch_size, 3, 32, 32, device="cuda").contiguous(memory_format=torch.channels_last)
+    seconds = step.warm_up(images, torch.arange(config.batch_size, device="cuda") % 10)
+    if not seconds:
+        return "The step cannot be compiled (see above); install a C compiler and Triton, or update PyTorch."
+    print(f"gpu_ready: the step was compiled in {seconds:.0f} s on {compute.describe()}")
     return None
 
 

@@ -22,10 +22,16 @@ echo "$@" >> asked.txt
 [[ -z "${FAIL:-}" || "$*" != *$FAIL* ]] || exit 7
 [[ -z "${SLOW:-}" || "$*" != *$SLOW* ]] || exec sleep 60
 [[ "$*" != *publish* ]] || echo new > artifacts/reference/metrics.json
+if [[ "$*" == *"--only training"* ]]; then
+  mkdir -p runs/gpu/reference/seed-1
+  for name in model.safetensors features.npz history.csv; do
+    echo "$name" | tee runs/gpu/reference/$name > runs/gpu/reference/seed-1/$name
+  done
+fi
 """
 TRAINED = ["gpu_ready", "--only lr_finder", "--only training"]
 STUDIES = ["study.py max_lr", "study.py ablation"]
-ALL = [*TRAINED, "speed.py", "publish", *STUDIES, "publish"]
+ALL = [*TRAINED, "speed.py", *STUDIES, "publish"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the script needs Linux")
 
@@ -78,6 +84,13 @@ def test_all_parts_are_done_in_order_and_none_is_done_twice_and_every_call_hands
         assert called(checkout) == (0, [])
 
 
+def test_no_network_is_handed_over_twice_and_of_other_seeds_only_what_is_shown(checkout: Path) -> None:
+    assert called(checkout)[0] == 0
+    found = packed(checkout, "measured")
+    assert "runs/gpu/reference/seed-1/history.csv" in found and "runs/gpu/reference/history.csv" in found
+    assert not [name for name in found if name.endswith((".safetensors", "features.npz"))]
+
+
 @pytest.mark.parametrize("part", ["speed.py", *STUDIES])
 def test_what_fails_on_the_way_costs_nothing_but_itself(checkout: Path, part: str) -> None:
     assert called(checkout, FAIL=part) == (0, ALL)
@@ -99,11 +112,12 @@ def test_when_training_fails_nothing_is_published_and_the_same_command_goes_on(c
 
 def test_when_the_time_is_up_what_there_is_is_handed_over_and_the_same_command_goes_on(checkout: Path) -> None:
     status, parts = called(checkout, SLOW="study.py ablation", LIMIT="30")
-    assert (status, parts) == (3, ALL[:7])
-    assert "runs/gpu/max_lr-full.json" in packed(checkout, "measured")
-    assert packed(checkout, "published")["artifacts/reference/metrics.json"] == b"new\n"
+    assert (status, parts) == (3, ALL[:6])
+    measured = packed(checkout, "measured")
+    assert "runs/gpu/max_lr-full.json" in measured
+    assert {"runs/gpu/reference/model.safetensors", "runs/gpu/reference/features.npz"} <= measured.keys()
     sent_anew(checkout)
-    assert called(checkout) == (0, [ALL[0], *ALL[6:]])
+    assert called(checkout) == (0, [ALL[0], *ALL[5:]])
     assert "benchmarks/ablation-full.json" in packed(checkout, "published")
 
 
