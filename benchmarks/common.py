@@ -23,6 +23,8 @@ def wait(device: torch.device) -> None:
     """Let a GPU finish what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize()
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def timed(device: torch.device, work: Callable[[], Any]) -> float:

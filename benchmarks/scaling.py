@@ -118,6 +118,8 @@ def main() -> None:
         return
     results(asked.out)  # an error now, not after the measurements
     started, commit = time.perf_counter(), run.commit()
+    if asked.device == "auto" and not torch.cuda.is_available():
+        asked.device = "cpu"  # also beside an Apple GPU, which processes cannot share
     found: dict[str, Any] = {"shared": {}, "side_by_side": {}}
     if resolve(asked.device, "auto").device.type == "cuda":
         asked.sizes = [size for size in asked.sizes if size <= torch.cuda.device_count()]

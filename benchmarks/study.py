@@ -16,7 +16,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from common import start
 from ingredients import INGREDIENTS
 from tqdm import tqdm
@@ -67,7 +66,6 @@ def train_point(dataset: data.Dataset, changes: dict[str, Any], seed: int, epoch
     compute = resolve(device, params["optim"].precision)
     trainer = Trainer(dataset, Recipe(params["augment"], params["optim"], params["schedule"], seed), compute)
     if compute.compiles:
-        torch.compiler.reset()  # the code of the points before
         trainer.net.train()
         trainer.step.warm_up(*next(trainer.batches()))
     if ingredient:

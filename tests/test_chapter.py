@@ -164,7 +164,11 @@ def test_told_says_when_on_what_and_where(shell: None, project: Path) -> None:
         "`runs/try`",
     ):
         assert part in text
-    assert "Not CIFAR-10" not in text and str(project) not in text
+    assert "Not CIFAR-10" not in text and str(project) not in text and "evaluation" not in text
+    whole = record("cifar10")
+    whole["provenance"]["wall_seconds"] = 5400.0
+    text = words(shown(chapter.told, run.RunFolder("runs/try"), whole))
+    assert "in 12.3 min (1 h 30 min with evaluation and all else) on NVIDIA T4" in text
 
 
 def test_a_page_on_drawn_shapes_says_so(shell: None, project: Path) -> None:

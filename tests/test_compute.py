@@ -19,7 +19,9 @@ def machine(monkeypatch: pytest.MonkeyPatch, cuda: bool = False, mps: bool = Fal
     """Pretend to be a machine with these."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    monkeypatch.setattr(compute, "multiplies_bf16", lambda: bf16)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or bf16)
+    flags = "flags : fpu avx512_bf16" if bf16 else "flags : fpu avx2"
+    monkeypatch.setattr(Path, "read_text", lambda self, **kwargs: flags)
 
 
 @pytest.mark.parametrize(
@@ -28,8 +30,9 @@ def machine(monkeypatch: pytest.MonkeyPatch, cuda: bool = False, mps: bool = Fal
         ({}, "cpu", "fp32"),
         ({"bf16": True}, "cpu", "bf16"),
         ({"mps": True, "bf16": True}, "mps", "fp32"),
-        ({"cuda": True}, "cuda", "bf16"),
-        ({"cuda": True, "mps": True}, "cuda", "bf16"),
+        ({"cuda": True, "bf16": True}, "cuda", "bf16"),
+        ({"cuda": True}, "cuda", "fp32"),  # emulated there, as on a T4
+        ({"cuda": True, "mps": True, "bf16": True}, "cuda", "bf16"),
     ],
 )
 def test_auto_takes_the_fastest_there_is(monkeypatch, has: dict[str, bool], device: str, precision: str) -> None:
@@ -91,14 +94,14 @@ def test_processor_is_read_from_the_system(monkeypatch: pytest.MonkeyPatch) -> N
     for flag, there in {"amx_bf16": True, "avx512_bf16": True, "avx512_vnni": False}.items():
         has(flag)
         assert compute.cpu_name() == "Intel Abacus 3000"
-        assert compute.multiplies_bf16() == there
+        assert compute.multiplies_bf16("cpu") == there
 
     def absent(self, **kwargs):
         raise FileNotFoundError(self)
 
     monkeypatch.setattr(Path, "read_text", absent)
     assert compute.cpu_name()
-    assert not compute.multiplies_bf16()
+    assert not compute.multiplies_bf16("cpu")
 
 
 def test_want_of_memory_ends_in_advice_and_other_errors_stay_what_they_are() -> None:

@@ -179,6 +179,20 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
         pass
 
 
+@pytest.mark.parametrize(
+    ("size", "cuda", "asked", "taken"),
+    [(2, False, "auto", "cpu"), (2, True, "auto", "auto"), (2, False, "cuda", "cuda"), (1, False, "auto", "auto")],
+)
+def test_processes_that_train_together_take_no_apple_gpu(
+    monkeypatch: pytest.MonkeyPatch, size: int, cuda: bool, asked: str, taken: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    assert team.Team(0, size).device(asked) == taken
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ReportError, match=r"device is 'mps'.*2 processes.*use -p device cpu"), team.assembled("mps"):
+        pass
+
+
 def test_other_errors_than_a_lost_connection_pass_unchanged() -> None:
     with pytest.raises(RuntimeError, match="shape mismatch"), team.company():
         raise RuntimeError("shape mismatch")

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import accuracy_score, log_loss
 from torch import Tensor
 
-from gradcam_report import data, evaluate, files, optim, run, schedule, train
+from gradcam_report import data, evaluate, files, optim, outcome, run, schedule, train
 from gradcam_report.compute import Compute
 from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, ReportError, ScheduleConfig, parse_params
 from gradcam_report.errors import softmax
@@ -203,6 +203,47 @@ def test_a_checkpoint_of_another_recipe_is_left_alone(dataset: data.Dataset, tmp
     assert not fresh.resume(run.RunFolder(tmp_path / "empty"), IDENTITY)
     assert fresh.resume(folder, IDENTITY)
     same(fresh, first)
+
+
+def test_what_went_on_elsewhere_names_both_and_adds_up_the_time(
+    dataset: data.Dataset, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = run.RunFolder("runs/moved")
+    folder.prepare()
+    monkeypatch.setattr(train.Compute, "describe", lambda self: f"machine A, {self.precision}")
+    one = trainer(dataset, epochs=2)
+    one.save(folder, IDENTITY)  # nothing is computed yet
+    real = one.save
+
+    def killed(*args: object) -> None:
+        real(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(one, "save", killed)
+    monkeypatch.setattr(one, "began", one.began - 1000)
+    with pytest.raises(KeyboardInterrupt):
+        one.fit(folder, IDENTITY, progress=False)
+    monkeypatch.setattr(train.Compute, "describe", lambda self: f"machine B, {self.precision}")
+    for _ in range(2):  # a machine is named once, however often it goes on
+        other = trainer(dataset, epochs=2)
+        assert other.resume(folder, IDENTITY)
+    assert other.machines == ["machine A, fp32", "machine B, fp32"]
+    other.fit(folder, IDENTITY, progress=False)
+    made = outcome.write(other, folder, IDENTITY, "a test", None)["provenance"]
+    assert made["compute"] == "machine A, fp32 and machine B, fp32"
+    assert 1000 < made["wall_seconds"] < 1600 and made["seconds"] < 600
+
+
+def test_a_training_that_never_ran_on_a_machine_does_not_name_it(
+    dataset: data.Dataset, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = run.RunFolder("runs/moved")
+    folder.prepare()
+    monkeypatch.setattr(train.Compute, "describe", lambda self: "machine A")
+    trainer(dataset).save(folder, IDENTITY)
+    monkeypatch.setattr(train.Compute, "describe", lambda self: "machine B")
+    other = trainer(dataset)
+    assert other.resume(folder, IDENTITY) and other.machines == ["machine B"]
 
 
 def test_a_damaged_checkpoint_is_named(dataset: data.Dataset, tmp_path: Path):

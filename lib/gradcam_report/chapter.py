@@ -69,9 +69,10 @@ def told(folder: RunFolder, record: Record, what: str = "Computed") -> None:
     made = record["provenance"]
     when = made["finished"].replace("T", " ").replace("+00:00", " UTC")
     versions = made["versions"]
+    whole = f" ({duration(made['wall_seconds'])} with evaluation and all else)" if "wall_seconds" in made else ""
     display(
         Markdown(
-            f"*{what} {when} in {duration(made['seconds'])} on {made['compute']} (PyTorch {versions['torch']}, "
+            f"*{what} {when} in {duration(made['seconds'])}{whole} on {made['compute']} (PyTorch {versions['torch']}, "
             f"Python {versions['python']}) from {made['data']}; stored in `{folder.name}`.*"
         )
     )

@@ -4,7 +4,7 @@ It is read as if anybody had written it: what does not fit the network or the ru
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from . import files, plain, run
+from .forms import TEXT
 from .plain import LONGEST, misfit
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -23,6 +24,8 @@ _FORM = {
         "epoch": {"type": "integer", "minimum": 0, "maximum": 1000},
         "history": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "number"}}},
         "identity": {"type": "object"},
+        "machines": {"type": "array", "items": TEXT, "maxItems": 100},
+        "wall_seconds": {"type": "number", "minimum": 0},
     },
 }
 # Each epoch's columns, in `Trainer.fit`; one that is missing or unknown would end in a table of uneven columns.
@@ -32,13 +35,18 @@ _TOLD = {"epoch", "lr", "seconds", "images_per_second"}
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What a checkpoint holds: `epoch` epochs done, a list per column of the history, the run's `identity`."""
+    """What a checkpoint holds: `epoch` epochs done, a list per column of the history, the run's `identity`.
+
+    And what they were computed on (in words, each machine and precision once), and how long that took in all.
+    """
 
     epoch: int
     history: dict[str, list[float]]
     identity: dict[str, Any]
     net: dict[str, Tensor]
     momentum: dict[str, Tensor]
+    machines: list[str]
+    wall_seconds: float
 
     def complete(self, validated: bool) -> bool:
         """Whether the history has the columns of a training, with those of validation images if it is `validated`."""
@@ -54,11 +62,14 @@ def save(
     identity: Mapping[str, Any],
     net: nn.Module,
     optimizer: torch.optim.Optimizer,
+    machines: Sequence[str] = (),
+    wall_seconds: float = 0.0,
 ) -> None:
     """Write a checkpoint, in place of the one before."""
     tensors = {f"net.{k}": v for k, v in net.state_dict().items()}
     tensors |= {f"momentum.{k}": v for k, v in momentum(net, optimizer).items()}
     state = {"epoch": epoch, "history": history, "identity": identity}
+    state |= {"machines": list(machines), "wall_seconds": wall_seconds}
     files.write_tensors(folder / CHECKPOINT, tensors, {"state": json.dumps(state)})
 
 
@@ -89,7 +100,8 @@ def load(folder: run.RunFolder) -> Checkpoint | None:
     parts = {
         part: {k[len(part) :]: v for k, v in tensors.items() if k.startswith(part)} for part in ("net.", "momentum.")
     }
-    return Checkpoint(epoch, history, state["identity"], parts["net."], parts["momentum."])
+    machines, seconds = list(state.get("machines", [])), min(float(state.get("wall_seconds", 0.0)), files.LARGEST)
+    return Checkpoint(epoch, history, state["identity"], parts["net."], parts["momentum."], machines, seconds)
 
 
 def restore(found: Checkpoint, path: Any, net: nn.Module, optimizer: torch.optim.Optimizer) -> None:

@@ -18,7 +18,7 @@ def _each(value: Form, **more: Any) -> Form:
     return {"type": "object", "additionalProperties": value, **more}
 
 
-_TEXT = {"type": "string", "maxLength": 300, "pattern": r"\A[^<>\x00-\x1f\x7f]*\Z"}  # it is shown on pages
+TEXT = {"type": "string", "maxLength": 300, "pattern": r"\A[^<>\x00-\x1f\x7f]*\Z"}  # it is shown on pages
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _POSITIVE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1e18}
 _SECONDS = {"type": "number", "minimum": 0, "maximum": 1e12}
@@ -29,10 +29,10 @@ _SOME = {**_COUNT, "minimum": 1}
 _SPREAD = _object(dict.fromkeys(("median", "low", "high"), _POSITIVE), "median", "low", "high")
 _MADE = _object(
     {
-        **dict.fromkeys(("finished", "compute", "data", "system"), _TEXT),
-        "seconds": _SECONDS,
-        "versions": _each(_TEXT),
-        "commit": {"anyOf": [_TEXT, {"type": "null"}]},
+        **dict.fromkeys(("finished", "compute", "data", "system"), TEXT),
+        **dict.fromkeys(("seconds", "wall_seconds"), _SECONDS),
+        "versions": _each(TEXT),
+        "commit": {"anyOf": [TEXT, {"type": "null"}]},
     }
 )
 RECORD = _object(
@@ -41,9 +41,9 @@ RECORD = _object(
         "result": _object(
             {
                 "suggestions": _each({"anyOf": [_POSITIVE, {"type": "null"}]}),
-                "ended": _TEXT,
-                "lr_source": _TEXT,
-                "classes": {"type": "array", "items": _TEXT},
+                "ended": TEXT,
+                "lr_source": TEXT,
+                "classes": {"type": "array", "items": TEXT},
             }
         ),
         "provenance": _MADE,
@@ -56,7 +56,7 @@ METRICS = {
 }
 _SPEED = _object(
     {
-        "settings": {**_object({"device": _TEXT}), "additionalProperties": _SETTING},
+        "settings": {**_object({"device": TEXT}), "additionalProperties": _SETTING},
         "images_per_second": _each(_SPREAD),
         **dict.fromkeys(("ratio_train", "ratio_test", "ratio_explain", "ratio_kept"), _SPREAD),
         **dict.fromkeys(("test_set_seconds", "memory_gib"), _each(_POSITIVE)),
@@ -71,14 +71,14 @@ _COSTS = _object(
         "augmentation": _object({"ours": _SPREAD}, "ours"),
         **dict.fromkeys(("ratio_augmentation", "ratio_range_test", "help_seconds", "python_seconds"), _SPREAD),
         "site_seconds": {"anyOf": [_POSITIVE, {"type": "null"}]},
-        "chapters": _each(_CHAPTER, propertyNames=_TEXT),
+        "chapters": _each(_CHAPTER, propertyNames=TEXT),
         "provenance": {**_MADE, "required": ["compute"]},
     },
     "augmentation", "ratio_augmentation", "ratio_range_test", "help_seconds", "python_seconds",
     "site_seconds", "chapters", "provenance",
 )  # fmt: skip
 _POINTS = {"type": "array", "minItems": 2, "items": _each(_POSITIVE, required=["seconds", "gib"])}
-COSTS = _object({"costs": _COSTS, "growth": _each(_POINTS, propertyNames=_TEXT, minProperties=1)}, "costs", "growth")
+COSTS = _object({"costs": _COSTS, "growth": _each(_POINTS, propertyNames=TEXT, minProperties=1)}, "costs", "growth")
 _SIZES = {"required": ["1"], "propertyNames": {"pattern": r"\A[1-9][0-9]{0,5}\Z"}}
 _SCALING = _object(
     {
@@ -90,20 +90,20 @@ _SCALING = _object(
     "shared", "side_by_side", "settings", "provenance",
 )  # fmt: skip
 SCALING = _object({"scaling": _SCALING}, "scaling")
-_PROTOCOL = {"dataset": _TEXT, **dict.fromkeys(("train_size", "epochs"), _COUNT), "val_size": _SOME}
+_PROTOCOL = {"dataset": TEXT, **dict.fromkeys(("train_size", "epochs"), _COUNT), "val_size": _SOME}
 _POINT = _object(
     {
-        "name": _TEXT,
+        "name": TEXT,
         "changes": _object({"max_lr": _POSITIVE}),
         "val_accuracy": {"anyOf": [_SHARE, {"type": "null"}]},
-        "compute": _TEXT,
+        "compute": TEXT,
     },
     "name", "changes", "val_accuracy", "compute",
 )  # fmt: skip
 STUDY = _object(
     {
         "protocol": _object(_PROTOCOL, *_PROTOCOL),
-        "recipe": _object({"optimizer": _TEXT, "batch_size": _SOME}, "optimizer", "batch_size"),
+        "recipe": _object({"optimizer": TEXT, "batch_size": _SOME}, "optimizer", "batch_size"),
         "points": {"type": "array", "items": _POINT},
         "provenance": _MADE,
     },

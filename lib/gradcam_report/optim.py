@@ -96,8 +96,8 @@ def move(
 def build_optimizer(net: nn.Module, config: OptimConfig, compute: Compute, lr: float) -> torch.optim.Optimizer:
     """Muon or SGD as `config` says; weight decay on the weights of convolutions and linear layers only.
 
-    Muon multiplies in the precision of training: on CPUs without bf16 arithmetic PyTorch's bf16 products take twenty
-    times as long as those of float32.
+    Muon multiplies in the precision of training: on CPUs without AVX-512 PyTorch's products in bf16 take ten to twenty
+    times as long as those in float32, on those with AVX-512 but no bf16 instructions twice as long.
 
     Decaying BatchNorm's scales and the biases gains nothing (He et al. 2019, https://arxiv.org/abs/1812.01187,
     section 3.1), and a filter bank that Muon keeps at its norm has nothing to decay.

@@ -41,16 +41,13 @@ def write(
     record = {
         "parameters": dict(asked),
         "result": {"lr_source": lr_source, "classes": list(dataset.classes)},
-        "provenance": run.provenance(_where(trainer), dataset.source, metrics["training_seconds"], commit),
+        "provenance": run.provenance(
+            " and ".join(trainer.machines), dataset.source, metrics["training_seconds"], commit
+        )
+        | {"wall_seconds": round(trainer.wall_seconds, 1)},
     }
     files.write_json(folder / "run.json", record)
     return record
-
-
-def _where(trainer: "Trainer") -> str:
-    """What trained, in words: "2 processes, each on 1 CPU thread of Intel Xeon, bf16"."""
-    each = f"{trainer.team.size} processes, each on " if trainer.team.size > 1 else ""
-    return each + trainer.compute.describe()
 
 
 def _predictions(trainer: "Trainer") -> tuple[dict[str, np.ndarray], dict[str, float]]:

@@ -136,7 +136,8 @@ def difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
 def provenance(compute: str, data: str, seconds: float, commit: str | None) -> dict[str, Any]:
     """When, on what and with which versions something was computed.
 
-    `seconds` of wall time; `commit` as `commit()` told it at the start, for a checkout may move on during a training.
+    `seconds` of wall time, but of a training those of its steps alone; with evaluation, compiling and all else they are
+    its record's `wall_seconds`. `commit` as `commit()` told it at the start, for a checkout may move on meanwhile.
     """
     versions = {p: importlib.metadata.version(p) for p in ("torch", "torchvision", "torchcam", "numpy", "papermill")}
     return {

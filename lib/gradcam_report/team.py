@@ -47,6 +47,11 @@ class Team:
         """Which rows of a batch are this process's."""
         return slice(self.rank, None, self.size)
 
+    def device(self, asked: str) -> str:
+        """What the `asked` device is for this process: where processes train together, "auto" is no Apple GPU."""
+        together = self.size > 1 and asked == "auto" and not torch.cuda.is_available()
+        return "cpu" if together else asked
+
     def wrapped(self, net: nn.Module) -> nn.Module:
         """`net` for training steps: its gradients are the means over the processes, its weights those of the first.
 
@@ -142,12 +147,14 @@ def assembled(device: str) -> Iterator[Team]:
     """The team that torchrun's environment describes, `ALONE` outside torchrun; taken apart at the end.
 
     NCCL connects GPUs, one for each process, gloo CPUs. Raises `ReportError` when there are fewer GPUs than processes
-    on this host, and when another process of the team ends before its time.
+    on this host, for Apple's GPUs, and when another process of the team ends before its time.
     """
     size = int(os.environ.get("WORLD_SIZE", 1))
     if size == 1:
         yield ALONE
         return
+    if device == "mps":
+        raise ReportError(f"device is 'mps', on which {size} processes cannot train together; use -p device cpu.")
     on_gpus = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     if on_gpus:
         local, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()

@@ -48,6 +48,7 @@ class Trainer:
     """A network on its way through the epochs; `history` holds a list per column of history.csv.
 
     In a `team` every process has a trainer of the same data and recipe, and all of them call the same methods.
+    `machines` says what the epochs were computed on, more than one where a training went on elsewhere.
     """
 
     def __init__(
@@ -63,6 +64,14 @@ class Trainer:
         self.test_logits = torch.empty(0)  # of the latest evaluation
         self.epoch = 0  # epochs completed
         self.warm_up_seconds = 0.0
+        each = f"{team.size} processes, each on " if team.size > 1 else ""
+        self.machines = [each + compute.describe()]
+        self.began, self.earlier = time.perf_counter(), 0.0  # seconds of the processes before this one
+
+    @property
+    def wall_seconds(self) -> float:
+        """Since the training began, evaluation and compiling included, without the time between two processes."""
+        return self.earlier + time.perf_counter() - self.began
 
     def train_epoch(self, bar: tqdm) -> dict[str, float]:
         """One pass over the training images; raises `Diverged` when the loss is not finite."""
@@ -157,7 +166,8 @@ class Trainer:
 
     def save(self, folder: run.RunFolder, identity: Mapping[str, Any]) -> None:
         """Write weights, momentum, history and the run's identity as one file, so that they can never disagree."""
-        checkpoint.save(folder, self.epoch, self.history, identity, self.net, self.optimizer)
+        made = (self.machines, self.wall_seconds) if self.epoch else ()
+        checkpoint.save(folder, self.epoch, self.history, identity, self.net, self.optimizer, *made)
 
     def resume(self, folder: run.RunFolder, identity: Mapping[str, Any], finished: bool = True) -> bool:
         """Continue from the folder's checkpoint if it is of this very run; True when there was one.
@@ -181,6 +191,7 @@ class Trainer:
             raise plain.unreadable(folder / CHECKPOINT, f"it is not of epoch {found.epoch} of this run")
         checkpoint.restore(found, folder / CHECKPOINT, self.net, self.optimizer)
         self.history, self.epoch = found.history, found.epoch
+        self.machines, self.earlier = list(dict.fromkeys(found.machines + self.machines)), found.wall_seconds
         return True
 
     def start(self, folder: run.RunFolder, identity: Mapping[str, Any], finished: bool) -> None:
@@ -249,8 +260,9 @@ def in_run(params: dict[str, Any], width: int = 64, team: Team = ALONE) -> tuple
     if record is None:
         with contextlib.ExitStack() as stack:
             team.agreed(lambda: stack.enter_context(lock.held(folder)))  # an error of the first is one of all
-            precision = team.agreed(lambda: resolve(params["device"].device, recipe.optim.precision).precision)
-            compute = resolve(params["device"].device, precision)
+            device = team.device(params["device"].device)
+            precision = team.agreed(lambda: resolve(device, recipe.optim.precision).precision)
+            compute = resolve(device, precision)
             stack.enter_context(memory_kept())
             dataset, commit = data.load(config), run.commit()
             trainer = Trainer(dataset, recipe, compute, width, team)
