@@ -188,8 +188,29 @@ def test_memory_is_told_of_the_process_and_of_a_gpu():
     assert benchmark.kept_in_words(kept).endswith(
         "In batches of 500 that made 204 images a second of 160: 1.27 times as many."
     )
-    assert benchmark.fp32_in_words({"usual": 60.0, "ours_fp32": 50.0}).endswith("is 1.20 times as fast")
-    assert benchmark.fp32_in_words({"usual": 40.0, "ours_fp32": 60.0}).endswith("takes 1.50 times as long")
+    cpu, gpu = "2 CPU threads of Abacus, bf16", "NVIDIA H200, bf16"
+    faster, slower = {"usual": 60.0, "ours_fp32": 50.0}, {"usual": 40.0, "ours_fp32": 60.0}
+    assert benchmark.fp32_in_words(faster, cpu).endswith("in the same arithmetic this report is 1.20 times as fast")
+    assert benchmark.fp32_in_words(slower, cpu).endswith("in the same arithmetic this report takes 1.50 times as long")
+    for seconds, words in ((faster, "1.20 times as fast"), (slower, "1.50 times as slow")):
+        told = benchmark.fp32_in_words(seconds, gpu)
+        assert told.endswith(words) and "TF32" in told and "same arithmetic" not in told
+
+
+@pytest.mark.parametrize(
+    ("compute", "watts"),
+    [
+        ("2 CPU threads of Abacus 3000, bf16", 40.0),
+        ("NVIDIA H200, bf16", 700.0),
+        ("Tesla T4, fp32", 70.0),
+        ("NVIDIA L40S, bf16", 300.0),
+        ("NVIDIA Next, bf16", 700.0),
+        ("Apple GPU, fp32", 60.0),
+    ],
+)
+def test_power_is_what_the_hardware_is_rated_for(compute: str, watts: float) -> None:
+    assert benchmark.power(BenchmarkConfig(), compute) == watts
+    assert benchmark.power(BenchmarkConfig(watts=5.0), compute) == 5.0
     assert benchmark.memory_in_words({"resident": 3.14, "device": 12.0}) == "3.1 GiB, and 12.0 GiB of the GPU's"
 
 
@@ -244,3 +265,30 @@ def test_a_command_that_fails_is_told_with_its_last_line(tmp_path: Path):
         common.output([sys.executable, "-c", "raise ValueError('seven')"])
     with pytest.raises(ReportError, match="nowhere cannot be started"):
         common.output([str(tmp_path / "nowhere")])
+
+
+def test_other_machines_are_told_from_their_own_results(project: Path) -> None:
+    folder = project / "benchmarks" / "elsewhere"
+    assert benchmark.elsewhere() == []
+    folder.mkdir(parents=True)
+    spread = {"median": 0.1, "low": 0.1, "high": 1000.0, "repeats": 3}
+    speed_there = {
+        "settings": {"batch": 128},
+        "images_per_second": {"train_ours": spread | {"median": 81.6}},
+        "ratio_train": spread | {"median": 2.0},
+        "ratio_test": spread | {"median": 3.456},
+        "test_set_seconds": {"ours": 25.04},
+    }
+    files.write_json(folder / "b.json", {"speed": speed_there, "provenance": {"compute": "a machine"}})
+    explained = speed_there | {"ratio_explain": spread | {"median": 9.0}, "settings": {"batch": 500}}
+    files.write_json(folder / "a.json", {"speed": explained, "provenance": {"compute": "a GPU"}})
+    assert benchmark.elsewhere() == [
+        ["a GPU", "500", "82", "2.00 times", "3.46 times", "9.00 times", "25.0 s"],
+        ["a machine", "128", "82", "2.00 times", "3.46 times", "unknown", "25.0 s"],
+    ]
+    files.write_json(folder / "c.json", {"speed": {"settings": {"batch": 1}}, "provenance": {}})
+    with pytest.raises(ReportError, match=r"c\.json.*images_per_second"):
+        benchmark.elsewhere()
+    (folder / "c.json").write_text("{}")
+    with pytest.raises(ReportError, match=r"benchmarks/elsewhere/c\.json holds no measurements of speed"):
+        benchmark.elsewhere()

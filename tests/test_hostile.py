@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -200,7 +201,10 @@ def read_speed() -> None:
     assert f"{speed['ratio_train']['median']:.1f} {100 * speed['share_of_peak']} {speed['peak_flops'] / 1e12:.1f}"
     assert chapter.duration(speed["compile_seconds"]) if speed["compile_seconds"] else True
     benchmark.kept_in_words(speed)
-    benchmark.fp32_in_words(speed["test_set_seconds"])
+    Path("benchmarks/elsewhere").mkdir(exist_ok=True)
+    shutil.copy("benchmarks/results.json", "benchmarks/elsewhere/a.json")
+    benchmark.elsewhere()
+    benchmark.fp32_in_words(speed["test_set_seconds"], made["compute"])
     assert f"{speed['test_set_seconds']['ours']:.1f} {speed['memory_gib']['resident']:.1f}"
 
 

@@ -18,6 +18,18 @@ TASKS = {
     "explanation": ("explain", {"usual": "pytorch-grad-cam", "ours": "this report"}),
 }
 
+# NVIDIA's data sheets; Apple tells none, its chips draw about as much as a laptop's charger gives.
+RATED_WATTS = {
+    "H200": 700.0,
+    "H100": 700.0,
+    "A100": 400.0,
+    "V100": 300.0,
+    "T4": 70.0,
+    "L40": 300.0,
+    "L4": 72.0,
+    "Apple GPU": 60.0,
+}
+
 
 def path(config: BenchmarkConfig) -> Path:
     """The results file; raises `ReportError` when it is missing."""
@@ -29,12 +41,33 @@ def path(config: BenchmarkConfig) -> Path:
 
 def stored(config: BenchmarkConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     """(measurements, provenance) of a results file; raises `ReportError` when it is missing or something else."""
-    found = plain.json_object(path(config))
+    return _speed(path(config))
+
+
+def _speed(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    found = plain.json_object(file)
     if fault := plain.misfit(found, forms.SPEED):
-        raise ReportError(
-            f"{config.results} holds no measurements of speed ({fault}); name a file of benchmarks/speed.py."
-        )
+        name = file.relative_to(project_root()) if file.is_relative_to(project_root()) else file
+        raise ReportError(f"{name} holds no measurements of speed ({fault}); name a file of benchmarks/speed.py.")
     return found["speed"], found["provenance"]
+
+
+def elsewhere() -> list[list[str]]:
+    """Rows of a table of the machines whose results of benchmarks/speed.py lie in benchmarks/elsewhere/.
+
+    Machine, size of its batches, images a second in training, how many times the usual loop's that is, the same for
+    evaluation and explanation, and seconds for the 10,000 test images. Raises `ReportError` for a file of something
+    else.
+    """
+    rows = []
+    for file in sorted((project_root() / "benchmarks" / "elsewhere").glob("*.json")):
+        speed, made = _speed(file)
+        times = [speed.get(f"ratio_{beginning}") for beginning, _ in TASKS.values()]
+        ratios = [f"{found['median']:.2f} times" if found else "unknown" for found in times]
+        trained = f"{speed['images_per_second']['train_ours']['median']:.0f}"
+        seconds = f"{speed['test_set_seconds']['ours']:.1f} s"
+        rows.append([made["compute"], f"{speed['settings']['batch']}", trained, *ratios, seconds])
+    return rows
 
 
 def side_by_side(speed: Mapping[str, Any]) -> dict[str, dict[str, Rate]]:
@@ -68,9 +101,21 @@ def kept_in_words(speed: Mapping[str, Any]) -> str:
     )
 
 
-def fp32_in_words(seconds: Mapping[str, float]) -> str:
-    """How evaluation in float32 compares with the usual loop, whose float32 it is too; from `test_set_seconds`."""
+def on_gpu(compute: str) -> bool:
+    """Whether something was computed on a GPU, from how provenance describes it."""
+    return "CPU thread" not in compute
+
+
+def fp32_in_words(seconds: Mapping[str, float], compute: str) -> str:
+    """How evaluation in float32 compares with the usual loop, from `test_set_seconds`.
+
+    On a CPU both compute alike. On an NVIDIA GPU the usual loop leaves PyTorch's convolutions as they are, which round
+    float32 to TF32's 11 bits first.
+    """
     times = seconds["usual"] / seconds["ours_fp32"]
+    if on_gpu(compute):
+        than = f"{times:.2f} times as fast" if times >= 1 else f"{1 / times:.2f} times as slow"
+        return f"though with convolutions rounded to TF32 on such a GPU; in full float32 this report is {than}"
     if times >= 1:
         return f"in the same arithmetic this report is {times:.2f} times as fast"
     return f"the gain is all bfloat16's, and in the same arithmetic this report takes {1 / times:.2f} times as long"
@@ -79,9 +124,12 @@ def fp32_in_words(seconds: Mapping[str, float]) -> str:
 def power(config: BenchmarkConfig, compute: str) -> float:
     """The assumed power in watts of what trained, which `compute` describes as provenance does.
 
-    By default 700 W where it is a GPU, the rated power of a large one, and 40 W where it is a few CPU threads.
+    By default the power that a GPU is rated for, where `RATED_WATTS` knows it (else as for a large one), and 40 W where
+    it is a few CPU threads.
     """
-    return config.watts or (40.0 if "CPU thread" in compute else 700.0)
+    if config.watts or not on_gpu(compute):
+        return config.watts or 40.0
+    return next((watts for name, watts in RATED_WATTS.items() if name in compute), max(RATED_WATTS.values()))
 
 
 def time_to(history: Mapping[str, np.ndarray], accuracy: float) -> str:

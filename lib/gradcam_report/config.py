@@ -211,7 +211,7 @@ class BenchmarkConfig(Checked):
     """Which measurements of speed to show, and what an hour of training is taken to cost.
 
     `results` is the file that benchmarks/speed.py writes, relative to the project's top; `watts` the assumed power of
-    what trains (0: 700 for a GPU, 40 for a CPU), `grams_per_kwh` the CO2 of a kilowatt-hour of its electricity.
+    what trains (0: what a GPU is rated for, 40 for a CPU), `grams_per_kwh` the CO2 of a kilowatt-hour of electricity.
     """
 
     results: str = "benchmarks/results.json"
