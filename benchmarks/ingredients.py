@@ -1,4 +1,4 @@
-"""Ingredients of published recipes that this report's recipe does without, for the ablation: they have not paid here.
+"""Ingredients of published recipes that this report's recipe does without, for the ablation.
 
 Each changes a trainer that has not begun, so that `Trainer.train_epoch` trains with the ingredient.
 """
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from gradcam_report.train import Trainer
 
-PATCHES_FROM = 5_000  # training images; a thousand patches of each are plenty for 27 numbers' covariance
+PATCHES_FROM = 5_000  # training images; nine hundred patches of each are plenty for 27 numbers' covariance
 
 
 def whitening_filters(images: Tensor, size: int = 3, floor: float = 5e-4) -> Tensor:
     """Filters whose answers to the patches of `images` are uncorrelated and of variance 1, each with both signs.
 
     float32 (N, C, H, W), normalised -> float32 (2 C size^2, C, size, size): eigenvectors of the patches' covariance,
-    each divided by the square root of its eigenvalue plus `floor` (Page 2019, "How to train your ResNet" 8; Jordan
+    each divided by the root of (its eigenvalue + `floor`) (Page 2019, "How to train your ResNet" 8; Jordan
     2024, https://arxiv.org/abs/2404.00498, section 3.1).
     """
     channels = images.shape[1]
@@ -71,11 +71,11 @@ def lookahead(trainer: Trainer) -> None:
 
 def quick_shifts(trainer: Trainer, factor: float = 8.0) -> None:
     """Give BatchNorm's shifts `factor` times the rate of the other parameters that SGD moves (Page 2019, part 6)."""
-    shifts = {m.bias for m in trainer.net.modules() if isinstance(m, nn.BatchNorm2d)}
-    group = next(g for g in trainer.optimizer.param_groups if shifts <= set(g["params"]))
-    group["params"] = [p for p in group["params"] if p not in shifts]
+    shifts = [m.bias for m in trainer.net.modules() if isinstance(m, nn.BatchNorm2d)]
+    group = next(g for g in trainer.optimizer.param_groups if set(shifts) <= set(g["params"]))
+    group["params"] = [p for p in group["params"] if p not in set(shifts)]
     own = {name: value for name, value in group.items() if name != "params"}
-    trainer.optimizer.add_param_group({**own, "params": list(shifts), "scale": group.get("scale", 1.0) * factor})
+    trainer.optimizer.add_param_group({**own, "params": shifts, "scale": group.get("scale", 1.0) * factor})
 
 
 INGREDIENTS = {"whitening": whitening, "lookahead": lookahead, "quick shifts": quick_shifts}

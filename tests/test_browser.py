@@ -117,6 +117,18 @@ def test_no_page_scrolls_sideways(visit: Callable[..., Visit], width: int) -> No
     assert wide == {}
 
 
+def test_every_table_is_seen_whole_on_a_laptop(visit: Callable[..., Visit]) -> None:
+    """None of them, nor the box around one that sorts, wants to be scrolled."""
+    tab = visit(viewport={"width": 1280, "height": 800})
+    cut = {}
+    for name in PAGES:
+        boxes = "[...document.querySelectorAll('article table, article .sortable-table')]"
+        widths = tab.open(name).evaluate(f"{boxes}.map(box => [box.scrollWidth, box.clientWidth])")
+        if narrow := [pair for pair in widths if pair[0] > pair[1] + 1]:
+            cut[name] = narrow
+    assert cut == {}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_has_no_serious_fault_of_accessibility(visit: Callable[..., Visit], name: str, scheme: str) -> None:

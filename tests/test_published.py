@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,7 +22,24 @@ needs_data = pytest.mark.skipif(
 )
 
 
-def published_logits(count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def published_weights() -> dict[str, torch.Tensor]:
+    return {k: v.float() for k, v in load_file(REFERENCE / "model.safetensors").items()}
+
+
+def rounded_again() -> dict[str, torch.Tensor]:
+    """The published weights, moved as far as rounding to fp16 moves a number: by up to half the gap to the next."""
+    random, moved = np.random.default_rng(0), {}
+    for name, stored in load_file(REFERENCE / "model.safetensors").items():
+        moved[name] = stored.float()
+        if stored.is_floating_point():
+            gaps = np.spacing(np.abs(stored.numpy())).astype(np.float32)
+            moved[name] += torch.from_numpy(gaps * random.uniform(-0.5, 0.5, gaps.shape).astype(np.float32))
+    return moved
+
+
+def published_logits(
+    count: int, weights: Callable[[], dict[str, torch.Tensor]] = published_weights
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(logits, labels) of the first test images, in batches, as any PyTorch user would compute them."""
     from torchvision.datasets import CIFAR10
     from torchvision.transforms import v2
@@ -36,7 +53,7 @@ def published_logits(count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     )
     test = CIFAR10(os.environ["CIFAR10_ROOT"], train=False, transform=prepare)
     net = model.ResNet18()
-    net.load_state_dict({k: v.float() for k, v in load_file(REFERENCE / "model.safetensors").items()})
+    net.load_state_dict(weights())
     net.eval()
     loader = torch.utils.data.DataLoader(torch.utils.data.Subset(test, range(count)), batch_size=250)
     with torch.inference_mode():
@@ -68,6 +85,16 @@ def test_published_weights_make_the_stored_predictions():
     np.testing.assert_array_equal(stored["labels"][rows], labels[shown])
     np.testing.assert_allclose(stored["logits"][rows], logits[shown], atol=1e-2)
     np.testing.assert_array_equal(stored["logits"][rows].argmax(1), logits[shown].argmax(1))
+
+
+@pytest.mark.realdata
+@needs_data
+def test_half_precision_is_precise_enough():
+    """Rounding the weights once more, as far but otherwise, changes hardly an answer."""
+    stored, moved = ([x for x, _ in published_logits(1000, made)] for made in (published_weights, rounded_again))
+    before, after = np.concatenate(stored), np.concatenate(moved)
+    assert 0 < np.abs(before - after).max() < 0.1
+    assert (before.argmax(1) != after.argmax(1)).mean() <= 0.002
 
 
 @pytest.mark.realdata

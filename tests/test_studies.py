@@ -75,6 +75,11 @@ def test_peaks_are_ordered_and_read_off_between_points(folder: Path) -> None:
     told = studies.peaks_in_words(load("max_lr"), {"divergence onset": 0.2, "valley": 0.01, "steepest": None})
     assert told["peak_best"] == "0.1" and told["peak_best_accuracy"] == "70.0 %" and told["peak_at_onset"] == "60.0 %"
     assert told["peak_others"] == "valley: below the peaks tried; steepest: no rate"
+    assert told["peak_rivals"] == "none"
+    write(folder, "max_lr", point("0.4", 0.69, max_lr=0.4), point("0.1", 0.7, max_lr=0.1), point("1", 0.6, max_lr=1.0))
+    told = studies.peaks_in_words(load("max_lr"), {})
+    assert told["peak_rivals"] == "0.4 (69.0 %)", "two standard errors are 1.8 points"
+    assert told["peak_at_onset"] == "not to be told for this test" and told["peak_others"] == "neither"
     assert set(studies.peaks_in_words(None, {}).values()) == {"unknown"} and set(told) == set(
         studies.peaks_in_words(None, {})
     )

@@ -121,6 +121,23 @@ def test_words_tell_the_best_the_effects_and_what_is_luck(project: Path) -> None
     assert words["sweep_changes"] == ""
 
 
+@pytest.mark.parametrize("gap", [0.0, 0.01, 0.02, 0.03, 0.05, 0.08])
+@pytest.mark.parametrize("apart", [(0.02, 0.001), (0.01, 0.01), (0.001, 0.03)])
+def test_rivals_of_two_settings_are_those_of_a_t_test(project: Path, gap: float, apart: tuple[float, float]) -> None:
+    """Students' own test, by scipy: with two settings the pooled variance is the usual one."""
+    scores = {0: [0.5, 0.5 - apart[0]], 8: [0.5 - gap, 0.5 - gap - apart[1]]}
+    found = compared("cutout=0,8", "seed=0,1", score=lambda values: scores[values["cutout"]][values["seed"]])
+    together = stats.ttest_ind(scores[0], scores[8]).pvalue > 0.05
+    assert sweeps.in_words(found)["sweep_rivals"] == (found.settings[1].name if together else "none")
+
+
+def test_one_lucky_pair_of_seeds_rules_no_setting_out(project: Path) -> None:
+    """Two seeds that happen to agree do not make their setting certain: the spread is that of all settings."""
+    scores = {0.05: (0.42, 0.34), 0.1: (0.355, 0.354), 0.2: (0.37, 0.31)}
+    found = compared("max_lr=0.05,0.1,0.2", "seed=0,1", score=lambda v: scores[v["max_lr"]][v["seed"]])
+    assert set(sweeps.in_words(found)["sweep_rivals"].split("; ")) == {"max_lr=0.1", "max_lr=0.2"}
+
+
 def test_the_table_shows_every_setting_and_never_the_test_images(project: Path) -> None:
     found = compared(*TWO)
     header, rows = sweeps.table(found)

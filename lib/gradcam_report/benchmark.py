@@ -96,8 +96,8 @@ def kept_in_words(speed: Mapping[str, Any]) -> str:
     return (
         "On a CPU the C library gives large blocks back to the system after each use, to be handed out again page by "
         "page; this report's training keeps them. In batches of "
-        f"{speed['settings'].get('large_batch', 'unknown')} that made {kept:.0f} images a second of "
-        f"{returned:.0f}: {speed['ratio_kept']['median']:.2f} times as many."
+        f"{speed['settings'].get('large_batch', 'unknown')} that made {kept:.0f} images a second in the median, and "
+        f"{returned:.0f} without; neighbouring measurements differ by a factor of {speed['ratio_kept']['median']:.2f}."
     )
 
 
@@ -109,13 +109,13 @@ def on_gpu(compute: str) -> bool:
 def fp32_in_words(seconds: Mapping[str, float], compute: str) -> str:
     """How evaluation in float32 compares with the usual loop, from `test_set_seconds`.
 
-    On a CPU both compute alike. On an NVIDIA GPU the usual loop leaves PyTorch's convolutions as they are, which round
-    float32 to TF32's 11 bits first.
+    On a CPU both compute alike. On a GPU the usual loop leaves PyTorch's convolutions as they are, which on NVIDIA's
+    round float32 to TF32's 11 bits first.
     """
     times = seconds["usual"] / seconds["ours_fp32"]
     if on_gpu(compute):
         than = f"{times:.2f} times as fast" if times >= 1 else f"{1 / times:.2f} times as slow"
-        return f"though with convolutions rounded to TF32 on such a GPU; in full float32 this report is {than}"
+        return f"though a GPU may round its convolutions to TF32; in full float32 this report is {than}"
     if times >= 1:
         return f"in the same arithmetic this report is {times:.2f} times as fast"
     return f"the gain is all bfloat16's, and in the same arithmetic this report takes {1 / times:.2f} times as long"
@@ -133,10 +133,10 @@ def power(config: BenchmarkConfig, compute: str) -> float:
 
 
 def time_to(history: Mapping[str, np.ndarray], accuracy: float) -> str:
-    """When the test accuracy (0-1) was first reached, in words, from the columns `seconds` and `test_accuracy` (E,)."""
+    """When, if at all, the test accuracy (0-1) was reached, from the columns `seconds` and `test_accuracy` (E,)."""
     reached = np.flatnonzero(np.asarray(history["test_accuracy"]) >= accuracy)
     if not len(reached):
-        return "never"
+        return "not at all"
     epoch = int(reached[0])
     return f"after {duration(float(np.sum(history['seconds'][: epoch + 1])))} (epoch {epoch + 1})"
 

@@ -112,24 +112,39 @@ def peaks_in_words(study: Study | None, suggestions: Mapping[str, float | None])
     """What the study of the peak told, for prose: protocol, best peak, and what each rule would have reached."""
     if study is None:
         return dict.fromkeys(
-            ("peak_protocol", "peak_best", "peak_best_accuracy", "peak_error", "peak_at_onset", "peak_others"),
+            (
+                "peak_protocol",
+                "peak_best",
+                "peak_best_accuracy",
+                "peak_error",
+                "peak_rivals",
+                "peak_at_onset",
+                "peak_others",
+            ),
             "unknown",
         )
     rates, accuracies = by_peak(study)
     best = int(accuracies.argmax())
+    near = accuracies >= accuracies[best] - 2 * study.standard_error
+    rivals = [
+        f"{rate:g} ({100 * accuracy:.1f} %)"
+        for rate, accuracy in zip(rates[near], accuracies[near], strict=True)
+        if rate != rates[best]
+    ]
     reached = {}
     for rule, rate in suggestions.items():
         value = at(study, rate) if rate else None
         side = "below" if rate and rate < rates[0] else "above"
         reached[rule] = f"{100 * value:.1f} %" if value else f"{side} the peaks tried" if rate else "no rate"
-    onset = reached.pop("divergence onset", "unknown")
+    onset = reached.pop("divergence onset", "not to be told for this test")
     return {
         "peak_protocol": study.in_words,
         "peak_best": f"{rates[best]:g}",
         "peak_best_accuracy": f"{100 * accuracies[best]:.1f} %",
         "peak_error": f"{200 * study.standard_error:.1f}",
+        "peak_rivals": " and ".join(rivals) or "none",
         "peak_at_onset": onset,
-        "peak_others": "; ".join(f"{rule}: {words}" for rule, words in reached.items()) or "none",
+        "peak_others": "; ".join(f"{rule}: {words}" for rule, words in reached.items()) or "neither",
     }
 
 
@@ -152,7 +167,7 @@ def better_than(study: Study, base: str = "the recipe") -> str:
 
 def caution(study: Study, epochs: int) -> str:
     """What to mind when a published training of `epochs` epochs is judged by this study, in sentences."""
-    few = "With one seed each, a little more than that is needed. "
+    few = "With one seed each, more than that is needed: seeds alone move short trainings, as the sweep chapter shows. "
     alone = few if max(len(point.accuracies) for point in study.points) == 1 else ""
     if study.protocol["epochs"] >= epochs and not study.protocol["train_size"]:
         return alone + "These trainings are as long as the published one."

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import t
 
 from . import files, run
 from .chapter import duration
@@ -199,19 +200,23 @@ def effects_in_words(comparison: Comparison) -> str:
 
 
 def rivals_in_words(comparison: Comparison) -> str:
-    """The settings that cannot be told from the best: within two standard errors of the difference, in words.
+    """The settings that cannot be told from the best by seeds alone, in words.
 
-    The error is that of the seeds, as far as there are several: sqrt(s1^2 / n1 + s2^2 / n2), with the sample standard
-    deviations of the two settings' seeds.
+    Those with zero in the 95 % interval of the difference, by Student's t with the variance pooled over all settings,
+    for that of two or three seeds alone is hardly known: |m1 - m2| <= t s sqrt(1 / n1 + 1 / n2).
     """
     best, *others = comparison.settings
-    near = []
-    for other in others:
-        if best.deviation is None or other.deviation is None:
-            return "unknown, for there is one seed"
-        variance = best.deviation**2 / len(best.trainings) + other.deviation**2 / len(other.trainings)
-        if abs(best.mean - other.mean) <= 2 * variance**0.5:
-            near.append(other.name)
+    several = [(len(s.trainings) - 1, s.deviation) for s in comparison.settings if s.deviation is not None]
+    freedom = sum(degrees for degrees, _ in several)
+    if not freedom:
+        return "unknown, for there is one seed"
+    pooled = (sum(degrees * deviation**2 for degrees, deviation in several) / freedom) ** 0.5
+    reach = float(t.ppf(0.975, freedom)) * pooled
+    near = [
+        other.name
+        for other in others
+        if abs(best.mean - other.mean) <= reach * (1 / len(best.trainings) + 1 / len(other.trainings)) ** 0.5
+    ]
     return "; ".join(near) or "none"
 
 

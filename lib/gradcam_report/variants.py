@@ -32,15 +32,6 @@ class Variant:
         """The test images, by number, that it gets wrong."""
         return set(self.predictions.indices[self.predictions.wrong].tolist())
 
-    @property
-    def standard_error(self) -> float:
-        """The most that the standard error of a difference to its accuracy (0-1) can be, for the choice of test images.
-
-        sqrt(2 p (1 - p) / n) is that of networks judged on different images.
-        """
-        p, n = self.metrics["test_accuracy"], self.metrics["test_images"]
-        return float(np.sqrt(2 * p * (1 - p) / n))
-
 
 def load() -> list[Variant]:
     """The published training, and those in artifacts/variants, by folder; nothing where nothing is published.
@@ -118,6 +109,12 @@ def rows(found: list[Variant]) -> list[list[str]]:
     ]
 
 
+def paired_error(found: list[Variant]) -> float:
+    """The standard error of how far the first variant is ahead of the published training, see `lead_in_words`; 0-1."""
+    base, other = found[:2]
+    return len(base.wrong ^ other.wrong) ** 0.5 / base.metrics["test_images"]
+
+
 def lead_in_words(found: list[Variant]) -> dict[str, str]:
     """How far the first variant is ahead of the published training, for prose: in the first quarter and at the end.
 
@@ -130,7 +127,7 @@ def lead_in_words(found: list[Variant]) -> dict[str, str]:
     base, other = found[:2]
     lead = 100 * (other.accuracy - base.accuracy)
     quarter = max(1, len(lead) // 4)
-    error = 200 * len(base.wrong ^ other.wrong) ** 0.5 / base.metrics["test_images"]
+    error = 200 * paired_error(found)
     verdict = "can be chance" if abs(lead[-1]) <= error else "is more than the choice of test images explains"
     shared = base.wrong & other.wrong
     early, end = plots.signed(lead[:quarter].mean()), plots.signed(lead[-1])

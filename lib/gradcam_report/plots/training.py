@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
@@ -139,7 +140,8 @@ def peak_study(
     for number, (lr, percent_) in enumerate(zip(lrs, percents, strict=True)):
         weight = "bold" if number == best else "normal"
         ax.annotate(f"{percent_:.1f}", (lr, percent_), xytext=(0, -12), textcoords="offset points", ha="center",
-                    fontsize=8, weight=weight)  # fmt: skip
+                    fontsize=8, weight=weight, zorder=5,
+                    path_effects=[withStroke(linewidth=3, foreground="white")])  # fmt: skip
     ax.set_xscale("log")
     ax.set_xlim(0.8 * min([lrs.min(), *known.values()]), 1.25 * max([lrs.max(), *known.values()]))
     reach = float(np.ptp(percents)) or 1.0
