@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL 
 
 KILLS, SEED = int(os.environ.get("KILLS", "5")), int(os.environ.get("KILLS_SEED", "0"))
 FOLDER = Path("runs/x")
-MEASURED = {"seconds", "images_per_second", "training_seconds", "warm_up_seconds", "finished"}
+MEASURED = {"seconds", "wall_seconds", "images_per_second", "training_seconds", "warm_up_seconds", "finished"}
 SMALL = {"dataset": "shapes", "train_size": 24, "test_size": 12, "batch_size": 12, "run_dir": str(FOLDER)}
 SMALL |= {"precision": "fp32", "device": "cpu"}
 
