@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM: the work ends at once, the last checkpoint is kept, and what is said tells how to go on."""
 
+import logging
 import os
 import shutil
 import signal
@@ -10,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from nbclient.exceptions import DeadKernelError
 
-from gradcam_report import checkpoint, files, lock, run
+from gradcam_report import checkpoint, files, lock, report, run
+from gradcam_report.config import ReportError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no such signals elsewhere")
 
@@ -69,6 +72,19 @@ def test_an_interrupted_training_ends_at_once_and_says_how_it_goes_on(project: P
     with lock.held(folder):
         pass
     assert {path.name for path in folder.path.iterdir()} == {checkpoint.CHECKPOINT, ".lock"}
+
+
+@pytest.mark.parametrize("name", ["papermill", "asyncio"])
+def test_a_kernels_end_is_not_told_twice(project: Path, caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """What nbclient and asyncio log of it, sooner or later, comes on top of the sentence that says what to do."""
+    with pytest.raises(ReportError):
+        report.execute("training", project / "out.ipynb", {"epochs": 0})
+    logger, died = logging.getLogger(name), DeadKernelError("Kernel died")
+    logger.error("Kernel died while waiting for execute reply.")
+    logger.error("Task exception was never retrieved", exc_info=died)
+    logger.error("the disk is full", exc_info=OSError())
+    logger.error("something else")
+    assert [record.getMessage() for record in caplog.records] == ["the disk is full", "something else"]
 
 
 @pytest.mark.slow

@@ -87,6 +87,8 @@ def execute(chapter: str, out: Path, parameters: Mapping[str, Any], book: Path |
     from papermill.exceptions import PapermillExecutionError
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
+    for name in ("papermill", "asyncio"):
+        logging.getLogger(name).addFilter(of_something_else)
     root, source = project_root(), source_of(chapter, book)
     changed = {k: v for k, v in parameters.items() if v != parameters_for(chapter, {})[k]}
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -120,6 +122,14 @@ def execute(chapter: str, out: Path, parameters: Mapping[str, Any], book: Path |
     write_atomic(out, nbformat.writes(notebook).encode() + b"\n")
     done.unlink()
     return time.perf_counter() - started
+
+
+def of_something_else(record: logging.LogRecord) -> bool:
+    """Whether a log record is of anything but a kernel's end, which `execute` and the command tell in a sentence."""
+    from nbclient.exceptions import DeadKernelError
+
+    ended = record.exc_info is not None and isinstance(record.exc_info[1], DeadKernelError)
+    return not ended and not record.getMessage().startswith("Kernel died")
 
 
 def expected_images(chapter: str, parameters: Mapping[str, Any]) -> float:
