@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from gradcam_report import files, plain
 from gradcam_report.config import ReportError, project_root
+from gradcam_report.runs import io, plain
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -108,7 +108,7 @@ def results(out: Path) -> dict[str, Any]:
 
 def add(out: Path, **parts: Any) -> None:
     """Put parts into a file of results, atomically; what other benchmarks measured stays in it."""
-    files.write_json(out, results(out) | parts)
+    io.write_json(out, results(out) | parts)
 
 
 def start(name: str, main: Callable[[], None]) -> None:

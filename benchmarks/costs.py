@@ -25,8 +25,7 @@ from common import RESULTS, add, in_turns, output, peak_memory, ratio, results, 
 from torch import Tensor
 from torchvision import transforms
 
-from gradcam_report import augment, cam, data, lr_find, model, optim, run
-from gradcam_report.compute import memory_kept, resolve
+from gradcam_report import model
 from gradcam_report.config import (
     CHAPTERS,
     LAYERS,
@@ -36,6 +35,12 @@ from gradcam_report.config import (
     RangeTestConfig,
     project_root,
 )
+from gradcam_report.data import augmentation, cifar10
+from gradcam_report.explain import cam
+from gradcam_report.runs import folder as run_folder
+from gradcam_report.training import lr_range_test
+from gradcam_report.training import optimizer as optim
+from gradcam_report.training.device import memory_kept, resolve
 
 # What is varied, its values, and what stays: images in a batch when training; images and classes when explaining.
 GROWTH: dict[str, list[dict[str, int]]] = {
@@ -45,9 +50,9 @@ GROWTH: dict[str, list[dict[str, int]]] = {
 }
 
 
-def dataset(images: int) -> data.Dataset:
+def dataset(images: int) -> cifar10.Dataset:
     """Drawn images."""
-    return data.load(DataConfig(dataset="shapes", train_size=images, test_size=16))
+    return cifar10.load(DataConfig(dataset="shapes", train_size=images, test_size=16))
 
 
 def augmenting(images: int, device: torch.device) -> tuple[Callable[[], Any], Callable[[], Any]]:
@@ -60,7 +65,7 @@ def augmenting(images: int, device: torch.device) -> tuple[Callable[[], Any], Ca
     ])  # fmt: skip
 
     def ours() -> None:
-        for _ in augment.batches(drawn.train, 500, config, drawn.normalizer, 0, 0):
+        for _ in augmentation.batches(drawn.train, 500, config, drawn.normalizer, 0, 0):
             pass
 
     return ours, lambda: torch.stack([torchvisions(image) for image in drawn.train.images.cpu()]).to(device)
@@ -75,7 +80,7 @@ def steps(batch: int, count: int, device: str) -> tuple[Callable[[], Any], Calla
     step = optim.Step(net, optimizer, config, compute)
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        return augment.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, 0)
+        return augmentation.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, 0)
 
     if compute.compiles:
         step.warm_up(*next(batches()))
@@ -83,7 +88,7 @@ def steps(batch: int, count: int, device: str) -> tuple[Callable[[], Any], Calla
     def test() -> None:
         config = RangeTestConfig(iterations=count, end_lr=2e-3, stop_factor=1e6)  # so low that it never stops early
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):  # its progress bar
-            lr_find.range_test(net, optimizer, lambda x, y: step(x, y)[0], batches(), config)
+            lr_range_test.range_test(net, optimizer, lambda x, y: step(x, y)[0], batches(), config)
 
     def train() -> None:
         net.train()
@@ -185,9 +190,11 @@ def main() -> None:
         print(json.dumps(point(json.loads(asked.point), asked.device)))
         return
     results(asked.out)  # an error now, not after the measurements
-    started, commit = time.perf_counter(), run.commit()
+    started, commit = time.perf_counter(), run_folder.commit()
     found = {"costs": costs(asked), "growth": growth(asked.device)}
-    made = run.provenance(resolve(asked.device, "auto").describe(), "drawn", time.perf_counter() - started, commit)
+    made = run_folder.provenance(
+        resolve(asked.device, "auto").describe(), "drawn", time.perf_counter() - started, commit
+    )
     found["costs"]["provenance"] = made
     add(asked.out, **found)
     print(f"see {asked.out}")

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradcam_report.train import Trainer
+from gradcam_report.training.trainer import Trainer
 
 PATCHES_FROM = 5_000  # training images; nine hundred patches of each are plenty for 27 numbers' covariance
 

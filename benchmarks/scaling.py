@@ -22,10 +22,13 @@ import torch
 from common import RESULTS, add, output, results, seconds, spread, start, timed
 from torch import nn
 
-from gradcam_report import augment, data, model, optim, run
-from gradcam_report.compute import resolve
+from gradcam_report import model
 from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, project_root
-from gradcam_report.team import ALONE, Team, assembled
+from gradcam_report.data import augmentation, cifar10
+from gradcam_report.runs import folder as run_folder
+from gradcam_report.training import optimizer as optim
+from gradcam_report.training.device import resolve
+from gradcam_report.training.distributed import ALONE, Team, assembled
 
 SWEEP = "runs/scaling"
 
@@ -36,13 +39,13 @@ def measure_step(batch: int, repeats: int, device: str, team: Team) -> list[floa
     `ALONE`, a process takes no notice of others, even if they compute at the same time.
     """
     compute, config = resolve(device, "auto"), OptimConfig(batch_size=batch)
-    drawn = data.load(DataConfig(dataset="shapes", train_size=batch, test_size=16)).to(compute.device)
+    drawn = cifar10.load(DataConfig(dataset="shapes", train_size=batch, test_size=16)).to(compute.device)
     net = compute.place(model.build(0))
     net.train()
     step = optim.Step(net, optim.build_optimizer(net, config, compute, lr=1e-3), config, compute, team)
     found = []
     for epoch in range(repeats + 1):  # of one batch each
-        (part,) = augment.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, epoch, team.share)
+        (part,) = augmentation.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, epoch, team.share)
         found.append(timed(compute.device, functools.partial(step, *part, batch)))
     return found[1:]
 
@@ -117,7 +120,7 @@ def main() -> None:
         worker(asked)
         return
     results(asked.out)  # an error now, not after the measurements
-    started, commit = time.perf_counter(), run.commit()
+    started, commit = time.perf_counter(), run_folder.commit()
     if asked.device == "auto" and not torch.cuda.is_available():
         asked.device = "cpu"  # also beside an Apple GPU, which processes cannot share
     found: dict[str, Any] = {"shared": {}, "side_by_side": {}}
@@ -131,7 +134,7 @@ def main() -> None:
     shutil.rmtree(project_root() / SWEEP, ignore_errors=True)
     found["settings"] = {k: v for k, v in vars(asked).items() if k not in ("out", "worker")} | {"cores": os.cpu_count()}
     described = resolve(asked.device, "auto").describe()
-    found["provenance"] = run.provenance(described, "drawn", time.perf_counter() - started, commit)
+    found["provenance"] = run_folder.provenance(described, "drawn", time.perf_counter() - started, commit)
     add(asked.out, scaling=found)
 
 

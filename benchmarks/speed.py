@@ -32,9 +32,13 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 from tqdm import tqdm
 
-from gradcam_report import augment, cam, data, evaluate, model, optim, run
-from gradcam_report.compute import Compute, memory_kept, resolve
+from gradcam_report import model
 from gradcam_report.config import LAYERS, AugmentConfig, DataConfig, OptimConfig, ReportError
+from gradcam_report.data import augmentation, cifar10
+from gradcam_report.explain import cam
+from gradcam_report.runs import folder as run_folder
+from gradcam_report.training import evaluation, optimizer
+from gradcam_report.training.device import Compute, memory_kept, resolve
 
 TASKS = ("train", "test", "explain")
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # as that loop has them
@@ -81,17 +85,21 @@ class Usual:
 class Ours:
     """The report's own step on images that stay on the device."""
 
-    def __init__(self, dataset: data.Dataset, batch: int, compute: Compute) -> None:
+    def __init__(self, dataset: cifar10.Dataset, batch: int, compute: Compute) -> None:
         self.data, self.compute, self.batch = dataset.to(compute.device), compute, batch
         config = OptimConfig(batch_size=batch)
         self.net = compute.place(model.build(0))
-        self.step = optim.Step(self.net, optim.build_optimizer(self.net, config, compute, lr=0.01), config, compute)
+        self.step = optimizer.Step(
+            self.net, optimizer.build_optimizer(self.net, config, compute, lr=0.01), config, compute
+        )
         self.batches = self._endless()
 
     def _endless(self) -> Iterator[tuple[Tensor, Tensor]]:
         epoch = 0
         while True:
-            yield from augment.batches(self.data.train, self.batch, AugmentConfig(), self.data.normalizer, 0, epoch)
+            yield from augmentation.batches(
+                self.data.train, self.batch, AugmentConfig(), self.data.normalizer, 0, epoch
+            )
             epoch += 1
 
     def train(self, steps: int) -> None:
@@ -102,7 +110,7 @@ class Ours:
 
     def test(self, precision: str) -> None:
         """Logits of the test images."""
-        evaluate.predict(self.net, self.data.test, self.data.normalizer, Compute(self.compute.device, precision))
+        evaluation.predict(self.net, self.data.test, self.data.normalizer, Compute(self.compute.device, precision))
 
 
 def explaining(images: Tensor, device: torch.device) -> tuple[Callable[[], Any], Callable[[], Any]]:
@@ -132,7 +140,7 @@ def matmul_rate(compute: Compute, size: int) -> float:
     return 2 * size**3 / min(timed(compute.device, lambda: a @ a) for _ in range(6))
 
 
-def memory_gain(asked: argparse.Namespace, dataset: data.Dataset, compute: Compute) -> dict[str, Any]:
+def memory_gain(asked: argparse.Namespace, dataset: cifar10.Dataset, compute: Compute) -> dict[str, Any]:
     """What keeping memory from step to step brings in large batches: on a CPU only, for PyTorch keeps a GPU's anyway.
 
     As many steps as are timed come before them, for a training has thousands of steps and few first ones.
@@ -161,7 +169,7 @@ def rest(asked: argparse.Namespace) -> None:
     time.sleep(asked.rest)
 
 
-def in_blocks(asked: argparse.Namespace, dataset: data.Dataset, ours: Ours, usual: Usual) -> dict[str, list[float]]:
+def in_blocks(asked: argparse.Namespace, dataset: cifar10.Dataset, ours: Ours, usual: Usual) -> dict[str, list[float]]:
     """Images a second of every way, block by block; all have warmed up before the first."""
     device, trained = ours.compute.device, asked.steps * asked.batch
     explain_ours, explain_usual = explaining(dataset.normalizer(dataset.test.images[: asked.explained]), device)
@@ -198,11 +206,11 @@ def in_blocks(asked: argparse.Namespace, dataset: data.Dataset, ours: Ours, usua
     return rates
 
 
-def measure(asked: argparse.Namespace, dataset: data.Dataset, compute: Compute) -> dict[str, Any]:
+def measure(asked: argparse.Namespace, dataset: cifar10.Dataset, compute: Compute) -> dict[str, Any]:
     """All measurements, as they are stored."""
     kept = memory_gain(asked, dataset, compute)  # before the usual loop and its workers take memory and cores
     ours = Ours(dataset, asked.batch, compute)
-    usual = Usual(data.cifar10_root(""), asked.batch, asked.test_images, compute.device, asked.workers)
+    usual = Usual(cifar10.cifar10_root(""), asked.batch, asked.test_images, compute.device, asked.workers)
     ours.net.train()
     compiling = ours.step.warm_up(*next(ours.batches)) if compute.compiles else 0.0
     rates = in_blocks(asked, dataset, ours, usual)
@@ -239,14 +247,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
     results(asked.out)  # an error now, not after the measurements
-    started, commit = time.perf_counter(), run.commit()
+    started, commit = time.perf_counter(), run_folder.commit()
     compute = resolve(asked.device, "auto")
-    dataset = data.load(DataConfig(dataset="cifar10", test_size=asked.test_images))
+    dataset = cifar10.load(DataConfig(dataset="cifar10", test_size=asked.test_images))
     with tempfile.TemporaryDirectory() as empty:
         if compute.compiles:  # timed as where nothing was compiled before
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = empty
         found = measure(asked, dataset, compute)
-    record = run.provenance(compute.describe(), dataset.source, time.perf_counter() - started, commit)
+    record = run_folder.provenance(compute.describe(), dataset.source, time.perf_counter() - started, commit)
     add(asked.out, speed=found, provenance=record)
     train, test = found["ratio_train"]["median"], found["test_set_seconds"]["ours"]
     print(f"training {train:.2f} times the usual loop's images a second; the test set in {test:.1f} s; see {asked.out}")

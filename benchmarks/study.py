@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import math
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,13 @@ from common import start
 from ingredients import INGREDIENTS
 from tqdm import tqdm
 
-from gradcam_report import data, files, run
-from gradcam_report.compute import Compute, memory_kept, resolve
-from gradcam_report.config import DataConfig, ReportError, parse_params
-from gradcam_report.evaluate import predict, score
-from gradcam_report.train import Diverged, Recipe, Trainer
+from gradcam_report.config import DataConfig, ReportError, TrainingParams
+from gradcam_report.data import cifar10
+from gradcam_report.runs import folder as run_folder
+from gradcam_report.runs import io
+from gradcam_report.training.device import Compute, memory_kept, resolve
+from gradcam_report.training.evaluation import predict, score
+from gradcam_report.training.trainer import Diverged, Recipe, Trainer
 
 HERE = Path(__file__).parent
 # Each point: its name and the parameters in which it differs from the published recipe, or an ingredient not in it.
@@ -55,16 +56,18 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def train_point(dataset: data.Dataset, changes: dict[str, Any], seed: int, epochs: int, device: str) -> dict[str, Any]:
+def train_point(
+    dataset: cifar10.Dataset, changes: dict[str, Any], seed: int, epochs: int, device: str
+) -> dict[str, Any]:
     """Train one point and judge it on the validation images, in the weights' last state and fp32.
 
     A training whose loss does not stay finite is a result too: its scores are None.
     """
     values = {**changes, "epochs": epochs, "seed": seed}
     ingredient = values.pop("ingredient", None)
-    params = parse_params("training", values)
-    compute = resolve(device, params["optim"].precision)
-    trainer = Trainer(dataset, Recipe(params["augment"], params["optim"], params["schedule"], seed), compute)
+    params = TrainingParams.parse(values)
+    compute = resolve(device, params.optim.precision)
+    trainer = Trainer(dataset, Recipe(params.augment, params.optim, params.schedule, seed), compute)
     if compute.compiles:
         trainer.net.train()
         trainer.step.warm_up(*next(trainer.batches()))
@@ -87,15 +90,15 @@ def train_point(dataset: data.Dataset, changes: dict[str, Any], seed: int, epoch
 
 def stored(path: Path, protocol: dict[str, Any]) -> dict[str, Any]:
     """The results so far; raises `ReportError` when the file is of another length or recipe."""
-    params = parse_params("training", {})
-    recipe = asdict(params["augment"]) | asdict(params["optim"]) | asdict(params["schedule"])
+    params = TrainingParams()
+    recipe = params.augment.model_dump() | params.optim.model_dump() | params.schedule.model_dump()
     del recipe["epochs"]  # the protocol's
     if not path.exists():
         return {"protocol": protocol, "recipe": recipe, "points": []}
-    results = files.read_json(path)
+    results = io.read_json(path)
     for what, now in (("protocol", protocol), ("recipe", recipe)):
         if results.get(what) != now:
-            differs = run.difference(results.get(what, {}), now)
+            differs = run_folder.difference(results.get(what, {}), now)
             raise ReportError(f"{path} is of another {what} ({differs}); use another --out.")
     return results
 
@@ -119,7 +122,7 @@ def main() -> None:
     )
     length = {k: getattr(asked, k) for k in ("dataset", "train_size", "val_size", "epochs")}
     results = stored(out, length)
-    dataset, commit = data.load(config), run.commit()
+    dataset, commit = cifar10.load(config), run_folder.commit()
     done = {(point["name"], point["seed"]) for point in results["points"]}
     for seed in range(asked.seeds):
         for name, changes in STUDIES[asked.study].items():
@@ -129,8 +132,8 @@ def main() -> None:
             found = train_point(dataset, changes, seed, asked.epochs, asked.device)
             results["points"].append(point | found)
             total = sum(p["seconds"] for p in results["points"])
-            results["provenance"] = run.provenance(found["compute"], dataset.source, total, commit)
-            files.write_json(out, results)
+            results["provenance"] = run_folder.provenance(found["compute"], dataset.source, total, commit)
+            io.write_json(out, results)
             result = "diverged" if found["val_accuracy"] is None else f"{100 * found['val_accuracy']:.2f} %"
             print(f"{name}, seed {seed}: {result} in {found['seconds']:.0f} s", flush=True)
 

@@ -20,8 +20,8 @@ def missing() -> str | None:
     import torch
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
-    from gradcam_report import data, human
     from gradcam_report.config import DataConfig, ReportError
+    from gradcam_report.data import cifar10, human_labels
 
     if not torch.cuda.is_available():
         return "PyTorch finds no GPU; use a machine with one, or rehearse with REHEARSE=1."
@@ -30,8 +30,8 @@ def missing() -> str | None:
         return f"Only {free:.1f} GiB are free on the disk; make room for 3."
     try:
         KernelSpecManager().get_kernel_spec("python3")
-        data.load(DataConfig(dataset="cifar10"))
-        human.load()
+        cifar10.load(DataConfig(dataset="cifar10"))
+        human_labels.load()
     except NoSuchKernel:
         return "Jupyter has no kernel python3; run python -m ipykernel install --sys-prefix."
     except ReportError as error:
@@ -55,13 +55,14 @@ def not_compiled() -> str | None:
     """
     import torch
 
-    from gradcam_report import model, optim
-    from gradcam_report.compute import resolve
+    from gradcam_report import model
     from gradcam_report.config import OptimConfig
+    from gradcam_report.training import optimizer
+    from gradcam_report.training.device import resolve
 
     compute, config = resolve("cuda", "auto"), OptimConfig()
     net = compute.place(model.build(0)).train()
-    step = optim.Step(net, optim.build_optimizer(net, config, compute, lr=0.01), config, compute)
+    step = optimizer.Step(net, optimizer.build_optimizer(net, config, compute, lr=0.01), config, compute)
     images = torch.randn(config.batch_size, 3, 32, 32, device="cuda").contiguous(memory_format=torch.channels_last)
     seconds = step.warm_up(images, torch.arange(config.batch_size, device="cuda") % 10)
     if not seconds:

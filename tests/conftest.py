@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from gradcam_report import files
 from gradcam_report.config import DataConfig
+from gradcam_report.runs import io
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from visiting import Visit
 
-    from gradcam_report.data import Dataset
+    from gradcam_report.data.cifar10 import Dataset
 
 settings.register_profile("busy", deadline=None)  # how long an example takes says more about the machine than the code
 settings.register_profile("long", deadline=None, max_examples=10_000)  # what reads files that others made
@@ -31,6 +31,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path.resolve() / "project"
     (root / "book").mkdir(parents=True)
     (root / "book" / "index.md").touch()
+    (root / "pyproject.toml").touch()
     monkeypatch.chdir(root)
     monkeypatch.delenv("CIFAR10_ROOT", raising=False)
     return root
@@ -39,24 +40,25 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def six_errors(project: Path) -> Path:
     """`runs/six`, a finished run on `shapes` whose predictions of 40 test images hold six errors."""
-    from gradcam_report import data, run
+    from gradcam_report.data import cifar10
+    from gradcam_report.runs import folder as run_folder
 
     folder = project / "runs" / "six"
-    labels = data.draw_shapes(40, seed=data.SHAPES_TEST_SEED).labels.numpy()
+    labels = cifar10.draw_shapes(40, seed=cifar10.SHAPES_TEST_SEED).labels.numpy()
     logits = np.zeros((40, 10), np.float32)
     logits[np.arange(40), labels] = 3
     wrong = np.array([2, 5, 11, 17, 23, 31])
     logits[wrong, (labels[wrong] + 1) % 10] = 4 + np.arange(6)
-    files.write_arrays(folder / "predictions.npz", logits=logits, labels=labels, indices=np.arange(40))
+    io.write_arrays(folder / "predictions.npz", logits=logits, labels=labels, indices=np.arange(40))
     random = np.random.default_rng(0)
     features = {
         part: random.normal(size=(count, 8)).astype(np.float16) for part, count in (("train", 24), ("test", 40))
     }
-    files.write_arrays(folder / "features.npz", **features)
-    made = run.provenance("a test", "shapes", 1.0, commit=None)
+    io.write_arrays(folder / "features.npz", **features)
+    made = run_folder.provenance("a test", "shapes", 1.0, commit=None)
     sizes = {"dataset": "shapes", "train_size": 24, "test_size": 40, "val_size": 0, "seed": 0}
-    result = {"classes": list(data.CLASSES["shapes"])}
-    files.write_json(folder / "run.json", {"parameters": sizes, "result": result, "provenance": made})
+    result = {"classes": list(cifar10.CLASSES["shapes"])}
+    io.write_json(folder / "run.json", {"parameters": sizes, "result": result, "provenance": made})
     return folder
 
 
@@ -72,9 +74,9 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def small_shapes() -> "Dataset":
     """96 training, 32 validation and 48 test images of `shapes`."""
-    from gradcam_report import data
+    from gradcam_report.data import cifar10
 
-    return data.load(DataConfig(dataset="shapes", train_size=96, val_size=32, test_size=48))
+    return cifar10.load(DataConfig(dataset="shapes", train_size=96, val_size=32, test_size=48))
 
 
 @pytest.fixture(scope="session")

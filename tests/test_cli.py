@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gradcam_report import cli, plain, report
+from gradcam_report import cli
 from gradcam_report.config import CHAPTERS, ReportError
+from gradcam_report.execution import runner
+from gradcam_report.runs import plain
 
 
 class Asked:
@@ -24,7 +26,7 @@ class Asked:
 @pytest.fixture
 def asked(project: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
     stand_in = Asked()
-    monkeypatch.setattr(report, "run_all", stand_in)
+    monkeypatch.setattr(runner, "run_all", stand_in)
     return stand_in
 
 
@@ -124,7 +126,7 @@ def test_an_error_is_one_line_and_nothing_is_left_behind(
     assert cli.main(arguments.split()) == 1
     out, err = capsys.readouterr()
     assert not out and err.startswith("gradcam-report: ") and err.count("\n") == 1 and words in err
-    assert [path.name for path in project.rglob("*")] == ["book", "index.md"]
+    assert [path.name for path in project.rglob("*")] == ["book", "pyproject.toml", "index.md"]
 
 
 def test_interrupting_is_no_error_of_the_program(
@@ -133,7 +135,7 @@ def test_interrupting_is_no_error_of_the_program(
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(report, "run_all", interrupt)
+    monkeypatch.setattr(runner, "run_all", interrupt)
     assert cli.main(["run"]) == 130
     assert "the same command resumes" in capsys.readouterr().err
 
@@ -149,7 +151,7 @@ def test_help_shows_examples_that_parse(capsys: pytest.CaptureFixture[str]) -> N
         arguments = arguments[: arguments.index("make")] if "make" in arguments else arguments
         parsed = cli.parser().parse_args(arguments)
         if parsed.command in ("run", "train"):
-            report.check_names(plain.assignments(parsed.set))
+            runner.check_names(plain.assignments(parsed.set))
 
 
 @pytest.mark.parametrize(
@@ -174,7 +176,8 @@ def test_a_malformed_command_ends_with_status_2_and_the_usage(
 
 def test_parsing_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from gradcam_report import cli, plain; cli.parser().parse_args(['run', '-p', 'epochs=5']); "
+        "import sys; from gradcam_report import cli; from gradcam_report.runs import plain; "
+        "cli.parser().parse_args(['run', '-p', 'epochs=5']); "
         "plain.assignments(['epochs=5']); print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -194,6 +197,6 @@ def test_advice_is_given_as_this_command_takes_it(monkeypatch: pytest.MonkeyPatc
     def refuse(*args: object, **kwargs: object) -> None:
         raise ReportError("give a rate, as in -p max_lr 0.1, or add -p force True to replace it.")
 
-    monkeypatch.setattr(report, "run_all", refuse)
+    monkeypatch.setattr(runner, "run_all", refuse)
     assert cli.main(["run"]) == 1
     assert "as in -p max_lr=0.1, or add -p force=True to replace it." in capsys.readouterr().err

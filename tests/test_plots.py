@@ -9,8 +9,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from gradcam_report import plots
-from gradcam_report.calibration import reliability as binned
+from gradcam_report import formatting, plots
+from gradcam_report.analysis.calibration import reliability as binned
 from gradcam_report.plots import style
 from gradcam_report.plots.training import spread
 
@@ -106,7 +106,7 @@ def test_notebook_gets_one_opaque_png_with_its_size_on_screen():
 
 
 def test_nothing_is_clipped_at_the_edges():
-    titles = [plots.error_title(9999, "checked triangle", 0.999, "striped triangle", 0.001)] * 2
+    titles = [formatting.error_title(9999, "checked triangle", 0.999, "striped triangle", 0.001)] * 2
     hard = {"onset": 9.9, "steepest slope of the loss": 9.8, "valley": 1.1e-4, "minimum": 1e-4}
     for figure in (
         plots.cam_grid(IMAGES[:2], cam_maps(), titles),

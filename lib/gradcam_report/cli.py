@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .config import CHAPTERS, ReportError, project_root
-from .sweep import command as sweep_command
+from .execution.sweep import command as sweep_command
 
 EXAMPLES = """examples:
   gradcam-report run --params params/quick.yaml --run-dir runs/quick
@@ -114,30 +114,33 @@ def _who() -> str:
 
 def dispatch(arguments: argparse.Namespace) -> int:
     """Carry out a parsed command."""
-    from . import plain, report
+    from .execution import runner
+    from .runs import plain
 
     root = project_root()
     if arguments.command == "build":
-        report.build(root / "book", root, root / "_config.yml", root / "_toc.yml")
+        runner.build(root / "book", root, root / "_config.yml", root / "_toc.yml")
         print(f"Open {root / '_build/html/index.html'}")
     elif arguments.command == "publish":
-        from . import publish
+        from .execution import publish
 
         publish.publish_any(arguments.run_dir)
     elif arguments.command == "sweep":
         return sweep_command.execute(arguments)
     else:
-        values = report.read_parameters(Path(arguments.params)) if arguments.params else {}
+        values = runner.read_parameters(Path(arguments.params)) if arguments.params else {}
         values |= plain.assignments(arguments.set)
         if arguments.command == "train":
-            from . import job
+            from .execution import train_command
 
-            job.run({k: v for k, v in values.items() if k != "run_dir"}, str(values.get("run_dir", arguments.run_dir)))
+            train_command.run(
+                {k: v for k, v in values.items() if k != "run_dir"}, str(values.get("run_dir", arguments.run_dir))
+            )
             return 0
         names = list(CHAPTERS)
         chosen = [arguments.only] if arguments.only else names[names.index(arguments.first or names[0]) :]
         run_dir = str(values.pop("run_dir", arguments.run_dir))  # -p run_dir=... names the same folder
-        index = report.run_all(values, run_dir, chosen, site=not arguments.no_site)
+        index = runner.run_all(values, run_dir, chosen, site=not arguments.no_site)
         if index:
             print(f"Open {index}")
     return 0

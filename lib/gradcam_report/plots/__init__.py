@@ -7,18 +7,18 @@ A `ReportFigure` never enters pyplot's state: as a cell's last expression, or by
     >>> plots.curves(history).savefig("curves.png")
 """
 
-from gradcam_report.plots.analysis import agreement, neighbours, plane, reliability, selective
-from gradcam_report.plots.card import case_card
-from gradcam_report.plots.glance import at_a_glance
-from gradcam_report.plots.heatmaps import cam_grid, margin_maps, overlay
-from gradcam_report.plots.images import augmentations, class_samples, error_gallery, error_title, image_grid
-from gradcam_report.plots.scores import class_bars, class_counts, confidence_histogram, confusion
-from gradcam_report.plots.speed import accuracy_over_time, growth, parts_of_step, rates, speedups
-from gradcam_report.plots.style import SCREEN_DPI, STYLE, ReportFigure, percent, signed, use_style
-from gradcam_report.plots.sweep import sweep_curves, sweep_results
-from gradcam_report.plots.training import SERIES, curves, lr_curve, peak_study, schedule
-from gradcam_report.plots.trust import forgetting, hiding, ratings
-from gradcam_report.plots.variants import race
+from .analysis import agreement, neighbours, plane, reliability, selective
+from .card import case_card
+from .glance import at_a_glance
+from .heatmaps import cam_grid, margin_maps, overlay
+from .images import augmentations, class_samples, error_gallery, image_grid
+from .scores import class_bars, class_counts, confidence_histogram, confusion
+from .speed import accuracy_over_time, growth, parts_of_step, rates, speedups
+from .style import SCREEN_DPI, STYLE, ReportFigure, use_style
+from .sweep import sweep_curves, sweep_results
+from .training import SERIES, curves, lr_curve, peak_study, schedule
+from .trust import forgetting, hiding, ratings
+from .variants import race
 
 __all__ = [
     "SCREEN_DPI",
@@ -38,7 +38,6 @@ __all__ = [
     "confusion",
     "curves",
     "error_gallery",
-    "error_title",
     "forgetting",
     "growth",
     "hiding",
@@ -49,7 +48,6 @@ __all__ = [
     "overlay",
     "parts_of_step",
     "peak_study",
-    "percent",
     "plane",
     "race",
     "rates",
@@ -57,7 +55,6 @@ __all__ = [
     "reliability",
     "schedule",
     "selective",
-    "signed",
     "speedups",
     "sweep_curves",
     "sweep_results",

@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from gradcam_report.plots.images import to_hwc
-from gradcam_report.plots.style import (
+from ..formatting import percent
+from .images import to_hwc
+from .style import (
     BLUE,
     GREEN,
     GREY,
@@ -21,7 +22,6 @@ from gradcam_report.plots.style import (
     YELLOW,
     ReportFigure,
     new_figure,
-    percent,
     styled,
     text_width,
 )

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from gradcam_report.plots.heatmaps import SIGNED, label_empty, overlay
-from gradcam_report.plots.images import to_hwc
-from gradcam_report.plots.style import BLUE, GREY, PALE, WIDTH, ReportFigure, new_figure, percent, signed, styled
+from ..formatting import percent, signed
+from .heatmaps import SIGNED, label_empty, overlay
+from .images import to_hwc
+from .style import BLUE, GREY, PALE, WIDTH, ReportFigure, new_figure, styled
 
 TOP, TILE = 0.55, 0.82  # inches: below the heading; a map
 TITLE: dict[str, Any] = {"fontsize": 8, "fontweight": "normal", "pad": 3}

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gradcam_report.plots.card import bars, heat_maps, margin, place
-from gradcam_report.plots.images import to_hwc
-from gradcam_report.plots.style import BLUE, GREY, VERMILLION, ReportFigure, signed, styled
+from ..formatting import signed
+from .card import bars, heat_maps, margin, place
+from .images import to_hwc
+from .style import BLUE, GREY, VERMILLION, ReportFigure, styled
 
 Corner = tuple[float, float]  # left and top, in inches
 

@@ -10,18 +10,9 @@ from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from gradcam_report.plots.images import to_hwc
-from gradcam_report.plots.style import (
-    BLUE,
-    GREY,
-    VERMILLION,
-    WIDTH,
-    ReportFigure,
-    new_figure,
-    signed,
-    styled,
-    text_width,
-)
+from ..formatting import signed
+from .images import to_hwc
+from .style import BLUE, GREY, VERMILLION, WIDTH, ReportFigure, new_figure, styled, text_width
 
 SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, "white", VERMILLION])  # against, nothing, for
 COLOURS = "plasma"  # perceptually uniform, and no shade of it is grey like the image underneath

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from gradcam_report.plots.style import GREY, WIDTH, ReportFigure, new_figure, percent, styled, text_width, wrap
+from ..formatting import error_title
+from .style import GREY, WIDTH, ReportFigure, new_figure, styled, text_width, wrap
 
 LINE = 0.16  # inches that a line of text takes
 
@@ -124,20 +125,6 @@ def augmentations(original: ArrayLike, variants: ArrayLike, columns: int = 6) ->
     show(right, mosaic(tiles, columns))
     right.set_title("as the network sees it in training")
     return figure
-
-
-def error_title(index: int, predicted: str, probability: float, true: str, true_probability: float) -> str:
-    """Return the lines that name one prediction: its test-set index, the predicted (✗) and the true class (✓).
-
-    Probabilities are the model's, 0-1. A right prediction gets a single class line.
-
-        >>> print(error_title(4021, "dog", 0.971, "cat", 0.012))
-        # 4021
-        ✗ dog 97.1 %
-        ✓ cat 1.2 %
-    """
-    answer = f"✓ {true} {percent(true_probability)}"
-    return f"# {index}\n{answer}" if predicted == true else f"# {index}\n✗ {predicted} {percent(probability)}\n{answer}"
 
 
 def error_gallery(

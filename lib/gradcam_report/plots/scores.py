@@ -8,17 +8,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import ArrayLike
 
-from gradcam_report.plots.style import (
-    BLUE,
-    ORANGE,
-    PALE,
-    RIGHT,
-    WRONG,
-    ReportFigure,
-    new_figure,
-    percent,
-    styled,
-)
+from ..formatting import percent
+from .style import BLUE, ORANGE, PALE, RIGHT, WRONG, ReportFigure, new_figure, styled
 
 HEAT = "rocket_r"  # seaborn's perceptually uniform map, light for few
 

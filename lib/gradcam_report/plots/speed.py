@@ -5,17 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gradcam_report.plots.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    PALE,
-    SKY,
-    VERMILLION,
-    ReportFigure,
-    new_figure,
-    styled,
-)
+from .style import BLUE, GREEN, GREY, PALE, SKY, VERMILLION, ReportFigure, new_figure, styled
 
 
 @styled

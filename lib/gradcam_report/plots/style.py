@@ -112,13 +112,3 @@ def wrap(text: str, inches: float, size: float = 8) -> str:
 def new_figure(height: float) -> ReportFigure:
     """Return an empty figure, `WIDTH` by `height` inches, laid out without overlap when it is drawn."""
     return ReportFigure(figsize=(WIDTH, height), layout="constrained")
-
-
-def signed(value: float) -> str:
-    """Return a number with its sign and two decimals, the sign as typographers have it: -0.5 -> '−0.50'."""
-    return f"{value:+.2f}".replace("-", "\u2212")
-
-
-def percent(fraction: float, digits: int = 1) -> str:
-    """Return a fraction as text: 0.9712 -> '97.1 %'."""
-    return f"{100 * fraction:.{digits}f} %"

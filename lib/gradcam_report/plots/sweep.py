@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from gradcam_report.plots.style import BLUE, GREY, PALE, VERMILLION, ReportFigure, new_figure, styled
+from .style import BLUE, GREY, PALE, VERMILLION, ReportFigure, new_figure, styled
 
 Values = Mapping[str, Any]
 Result = tuple[Values, float, float | None]  # values on the axes, mean, standard deviation over seeds

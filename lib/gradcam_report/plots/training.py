@@ -9,7 +9,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from gradcam_report.plots.style import (
+from ..formatting import percent
+from .style import (
     BLUE,
     GREY,
     PALE,
@@ -18,7 +19,6 @@ from gradcam_report.plots.style import (
     WIDTH,
     ReportFigure,
     new_figure,
-    percent,
     styled,
     text_width,
 )

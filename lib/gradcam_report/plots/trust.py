@@ -6,20 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from gradcam_report.plots.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PALE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    ReportFigure,
-    new_figure,
-    styled,
-)
+from .style import BLACK, BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, SKY, VERMILLION, ReportFigure, new_figure, styled
 
 Rating = tuple[float, float, float]
 # Told apart by colour and by marker.

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from gradcam_report.plots.style import BLUE, GREEN, PALE, PURPLE, VERMILLION, ReportFigure, new_figure, styled
+from .style import BLUE, GREEN, PALE, PURPLE, VERMILLION, ReportFigure, new_figure, styled
 
 LINES = [(BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (PURPLE, ":")]
 

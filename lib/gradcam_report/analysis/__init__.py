@@ -1,0 +1,2 @@
+"""What one run answered: its predictions and errors, which of them to show, their calibration, and the features behind
+them."""

@@ -1,0 +1,239 @@
+"""Every choice that a rerun can make: one model per concern, each field with its default and limits.
+
+Sizes are in images, rates per optimizer step, lengths in pixels. `chapters` says which chapter takes which concerns.
+"""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from .errors import ReportError
+from .paths import PUBLISHED, PUBLISHED_SWEEP
+from .validation import Params, PathText
+
+Layer = Literal["layer1", "layer2", "layer3", "layer4"]
+LAYERS: tuple[Layer, ...] = ("layer1", "layer2", "layer3", "layer4")
+
+
+class RunConfig(Params):
+    """Where results are kept: a folder, relative to the project's top."""
+
+    run_dir: PathText = PUBLISHED
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.run_dir.strip():
+            raise ReportError("run_dir is empty; name a folder, as in -p run_dir runs/mine.")
+        return self
+
+
+class DeviceConfig(Params):
+    """What computes: "auto" is CUDA where there is one, then MPS, then the CPU."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+
+
+class CacheConfig(Params):
+    """Whether to compute anew what the run folder already holds."""
+
+    force: bool = False
+
+
+class ImagesConfig(Params):
+    """Where the images of a finished run are: the folder of CIFAR-10, empty for CIFAR10_ROOT or `data/`."""
+
+    data_root: PathText = ""
+
+
+DATASET_NAMES = {"cifar10": "CIFAR-10", "shapes": "shapes"}  # for prose
+
+
+class DataConfig(Params):
+    """Which images: sizes in images, 0 meaning all there are; `seed` draws every subset and split."""
+
+    dataset: Literal["auto", "cifar10", "shapes"] = "cifar10"
+    data_root: PathText = ""
+    train_size: int = Field(0, ge=0, le=50_000)
+    test_size: int = Field(0, ge=0, le=10_000)
+    val_size: int = Field(0, ge=0, le=25_000)
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+
+
+class AugmentConfig(Params):
+    """Batch augmentation: crop padding and cutout side in pixels."""
+
+    crop_padding: int = Field(4, ge=0, le=16)
+    flip: Literal["alternating", "random", "none"] = "alternating"
+    cutout: int = Field(8, ge=0, le=31)
+
+
+class OptimConfig(Params):
+    """Loss and optimizer, shared by the range test and the training so that the one speaks for the other.
+
+    With "muon", Muon moves the filters of the convolutions, with `muon_momentum`, and SGD everything else at
+    `sgd_lr_factor` times the rate.
+    """
+
+    optimizer: Literal["muon", "sgd"] = "muon"
+    batch_size: int = Field(500, ge=2, le=10_000)
+    momentum: float = Field(0.9, ge=0.0, le=0.999)
+    muon_momentum: float = Field(0.6, ge=0.0, le=0.999)
+    sgd_lr_factor: float = Field(2.0, gt=0.0, le=1000.0)
+    weight_decay: float = Field(5e-4, ge=0.0, le=1.0)
+    label_smoothing: float = Field(0.1, ge=0.0, le=0.9)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+
+
+class RangeTestConfig(Params):
+    """The learning-rate range test: rates per step, `smoothing` the decay of the moving average of the loss."""
+
+    start_lr: float = Field(1e-3, gt=0.0, le=100.0)
+    end_lr: float = Field(1.0, gt=0.0, le=1000.0)
+    iterations: int = Field(100, ge=10, le=100_000)
+    smoothing: float = Field(0.9, ge=0.0, le=0.999)
+    stop_factor: float = Field(1.3, gt=1.1, le=1e6)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.start_lr >= self.end_lr:
+            raise ReportError(
+                f"start_lr is {self.start_lr} and end_lr {self.end_lr}; start_lr must be the smaller one."
+            )
+        return self
+
+
+class ScheduleConfig(Params):
+    """One-cycle: `max_lr` per step (0: the range test's divergence onset), `warmup` a fraction of all steps."""
+
+    epochs: int = Field(20, ge=1, le=1000)
+    max_lr: float = Field(0.1, ge=0.0, le=100.0)
+    warmup: float = Field(0.2, ge=0.0, le=0.9)
+
+
+class SeedsConfig(Params):
+    """How many seeds to train with, `seed` and those after it; the first one's network is the run's."""
+
+    seeds: int = Field(1, ge=1, le=100)
+
+
+class SelectionConfig(Params):
+    """Which images to show: `indices` are positions in the test set, and turn the default selection into "index"."""
+
+    selection: Literal["confident", "stratified", "first", "index"] = "confident"
+    n_images: int = Field(10, ge=1, le=100)
+    indices: list[Annotated[int, Field(ge=0, le=9_999)]] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.indices and self.selection == "confident":
+            object.__setattr__(self, "selection", "index")
+        if self.indices and self.selection != "index":
+            raise ReportError(f"indices is given but selection is {self.selection!r}; leave out one of them.")
+        if self.selection == "index" and not self.indices:
+            raise ReportError("selection is 'index' but indices is empty; name images, as in -p indices '[3, 14]'.")
+        return self
+
+
+class HumanConfig(Params):
+    """Where the human judgements are: empty for HUMAN_LABELS_ROOT or `data/human-labels`, fetched where missing."""
+
+    human_root: PathText = ""
+
+
+class CamConfig(Params):
+    """Which layers' maps, the method that weighs their channels, and a picture of the reader's own.
+
+    `score_cam` says whether slow Score-CAM stands beside the other methods; `picture` is a file, empty for none.
+    """
+
+    example: ClassVar[dict[str, str]] = {"layers": '["layer3", "layer4"]'}
+    layers: list[Layer] = Field(default_factory=lambda: list(LAYERS))
+    method: Literal["gradcam", "layercam", "xgradcam", "scorecam"] = "gradcam"
+    score_cam: bool = True
+    picture: PathText = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.layers:
+            raise ReportError(f"layers is empty; name at least one of {', '.join(LAYERS)}.")
+        return self
+
+
+class ExplorerConfig(Params):
+    """What the error explorer shows besides all errors: whose maps, and how many right answers of each class."""
+
+    map_method: Literal["gradcam", "layercam", "xgradcam"] = "gradcam"
+    contrast: int = Field(5, ge=0, le=50)
+
+
+class FaithfulnessConfig(Params):
+    """How much to test the maps: `photographs` of the test set (0: 500 on a GPU, 100 on a CPU), `drawings` of shapes.
+
+    `steps` of the deletion and insertion curves, `draws` of the bootstrap; `probe_epochs` trains a narrow network on
+    shapes, kept in `probe_dir` (empty: `probe` in the run's folder, or runs/shapes-probe where that is the published
+    run's); `score_cam_on` computes slow Score-CAM on drawings, on both, or nowhere.
+    """
+
+    photographs: int = Field(0, ge=0, le=10_000)
+    drawings: int = Field(300, ge=10, le=2_000)
+    sample_seed: int = Field(0, ge=0, le=2**31 - 1)
+    steps: int = Field(8, ge=2, le=256)
+    draws: int = Field(2000, ge=100, le=100_000)
+    probe_epochs: int = Field(4, ge=1, le=100)
+    probe_dir: PathText = ""
+    score_cam_on: Literal["drawings", "both", "nowhere"] = "drawings"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if 0 < self.photographs < 10:
+            raise ReportError(f"photographs is {self.photographs}; it must be 0 or at least 10.")
+        return self
+
+
+class BenchmarkConfig(Params):
+    """Which measurements of speed to show, and what an hour of training is taken to cost.
+
+    `results` is the file that benchmarks/speed.py writes, relative to the project's top; `watts` the assumed power of
+    what trains (0: what a GPU is rated for, 40 for a CPU), `grams_per_kwh` the CO2 of a kilowatt-hour of electricity.
+    """
+
+    results: PathText = "benchmarks/results.json"
+    watts: float = Field(0.0, ge=0.0, le=1e6)
+    grams_per_kwh: float = Field(450.0, ge=0.0, le=2000.0)
+
+
+class SweepConfig(Params):
+    """Which trainings to compare: those in `sweep_dir`, made by `gradcam-report sweep training`, ranked by `metric`.
+
+    There is no ranking by test images: a choice made by them would be cheating, that set is for the final number.
+    """
+
+    sweep_dir: PathText = PUBLISHED_SWEEP
+    metric: Literal["val_accuracy", "val_loss"] = "val_accuracy"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.sweep_dir.strip():
+            raise ReportError("sweep_dir is empty; name a folder, as in -p sweep_dir runs/sweep-training.")
+        return self
+
+
+class ScalingConfig(Params):
+    """The GPUs that a prediction is made for; defaults are an H200 node's published figures and stated guesses.
+
+    `peak_tflops` of dense bf16 and `link_gbytes` (GB/s each way between the GPUs of a node) are NVIDIA's for the H200;
+    `network_gbytes` is a 400 Gbit/s adapter for each GPU. Guessed: `share_of_peak` that training reaches, latencies of
+    one message, the least time of a step's launches, and the seconds that a training takes to start.
+    """
+
+    gpus_per_node: int = Field(8, ge=1, le=64)
+    nodes: int = Field(64, ge=1, le=10_000)
+    peak_tflops: float = Field(989.0, gt=0.0, le=1e6)
+    share_of_peak: float = Field(0.35, gt=0.0, le=1.0)
+    floor_milliseconds: float = Field(1.0, ge=0.0, le=1e4)
+    link_gbytes: float = Field(450.0, gt=0.0, le=1e5)
+    link_microseconds: float = Field(5.0, ge=0.0, le=1e6)
+    network_gbytes: float = Field(50.0, gt=0.0, le=1e5)
+    network_microseconds: float = Field(15.0, ge=0.0, le=1e6)
+    start_seconds: float = Field(60.0, ge=0.0, le=1e5)
+    trainings: int = Field(512, ge=1, le=1_000_000)

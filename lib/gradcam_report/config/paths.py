@@ -1,0 +1,33 @@
+"""Where the checkout is, and where its published results are."""
+
+from pathlib import Path
+
+PUBLISHED = "artifacts/reference"
+PUBLISHED_SWEEP = "artifacts/sweep"
+PUBLISHED_VARIANTS = "artifacts/variants"  # trainings of other recipes, without their weights
+
+
+def is_checkout(folder: Path) -> bool:
+    """Whether `folder` is the top of a checkout. A run's folder has a `book/` too, but no `pyproject.toml`."""
+    return (folder / "book" / "index.md").is_file() and (folder / "pyproject.toml").is_file()
+
+
+def project_root(start: Path | None = None) -> Path:
+    """The nearest checkout at or above `start` (default: the working directory), else the one that holds this file.
+
+    Where there is neither, as for a package installed without its checkout, `start` itself.
+    """
+    here = (start or Path.cwd()).resolve()
+    installed = Path(__file__).resolve().parents[3]
+    return next((folder for folder in (here, *here.parents, installed) if is_checkout(folder)), here)
+
+
+def user_path(text: str) -> Path:
+    """A path that a user gave: `~` is the home folder, a relative path starts at the checkout's top."""
+    return project_root() / Path(text).expanduser()
+
+
+def input_path(text: str) -> Path:
+    """A file to read that a user named: relative to the working directory if it is there, else as `user_path`."""
+    path = Path(text).expanduser()
+    return path.absolute() if path.exists() else user_path(text)

@@ -1,0 +1,102 @@
+"""Trainings of other recipes beside the published one: what is compared, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradcam_report import plots
+from gradcam_report.config import ReportError, parse_params
+from gradcam_report.runs import folder as run_folder
+from gradcam_report.runs import io
+from gradcam_report.studies import recipe_comparison
+
+PROVENANCE = {"compute": "a test"}
+
+
+def training(folder: Path, predicted: list[int], accuracy: list[float], onset: float = 0.1, **changes: object) -> None:
+    """A run on four images of classes 0 to 3."""
+    folder.mkdir(parents=True)
+    recipe = {"dataset": "shapes", "seed": 0, "sgd_lr_factor": 2.0, "cutout": 8, **changes}
+    parse_params("training", recipe)
+    io.write_json(folder / "run.json", {"parameters": recipe, "result": {}, "provenance": PROVENANCE})
+    found = {"suggestions": {"divergence onset": onset}}
+    io.write_json(folder / "lr_find.json", {"parameters": recipe, "result": found, "provenance": PROVENANCE})
+    ways = dict.fromkeys(("test_accuracy", "test_accuracy_flip", "test_accuracy_crops"), accuracy[-1])
+    io.write_json(folder / "metrics.json", ways | {"test_loss": 0.25, "test_images": 4})
+    io.write_table(folder / "history.csv", {"epoch": list(range(1, len(accuracy) + 1)), "test_accuracy": accuracy})
+    logits = np.eye(8, dtype=np.float32)[predicted]
+    io.write_arrays(folder / "predictions.npz", logits=logits, labels=np.arange(4), indices=np.array([2, 3, 5, 7]))
+
+
+@pytest.fixture
+def published(project: Path) -> Path:
+    training(project / "artifacts/reference", [0, 1, 0, 0], [0.2, 0.4, 0.4, 0.5])
+    return project / "artifacts"
+
+
+def test_a_variant_is_compared_epoch_by_epoch_and_image_by_image(published: Path) -> None:
+    training(published / "variants/b", [0, 0, 0, 3], [0.4, 0.5, 0.4, 0.5], onset=0.3, sgd_lr_factor=0.25)
+    base, other = found = recipe_comparison.load()
+    assert base.changes == {} and base.wrong == {5, 7}
+    assert other.changes == {"sgd_lr_factor": 0.25} and other.wrong == {3, 5}
+    assert recipe_comparison.rows(found) == [
+        ["as published", "50.00 %", "50.00 %", "50.00 %", "0.2500", "2", ""],
+        ["sgd_lr_factor 0.25", "50.00 %", "50.00 %", "50.00 %", "0.2500", "2", "1"],
+    ]
+    words = recipe_comparison.lead_in_words(found)
+    assert words == {
+        "variant": "sgd_lr_factor 0.25",
+        "variant_early": "+20.00",
+        "variant_end": "+0.00",
+        "variant_error": "70.71",  # one image is wrong for the one only and one for the other: 2 * sqrt(2) / 4
+        "variant_verdict": "can be chance",
+        "variant_shared": "1",
+        "variant_own": "1",
+    }
+    assert recipe_comparison.onsets_in_words() == "sgd_lr_factor 0.25: 0.3"
+
+
+def test_without_variants_the_chapter_says_so(published: Path) -> None:
+    found = recipe_comparison.load()
+    assert [one.name for one in found] == ["as published"] and len(recipe_comparison.rows(found)) == 1
+    assert "no other recipe" in recipe_comparison.lead_in_words(found)["variant"]
+    assert "no other recipe" in recipe_comparison.onsets_in_words()
+    plots.race({one.name: one.accuracy for one in found}, 0.1)
+
+
+def test_where_nothing_is_published_nothing_is_compared(project: Path) -> None:
+    assert recipe_comparison.load() == [] == recipe_comparison.rows([])
+    assert (
+        "no other recipe" in recipe_comparison.lead_in_words([])["variant"]
+        and "no other" in recipe_comparison.onsets_in_words()
+    )
+
+
+@pytest.mark.parametrize("fault", ["the same parameters", "another length"])
+def test_what_does_not_compare_is_refused(published: Path, fault: str) -> None:
+    if fault == "another length":
+        training(published / "variants/b", [0, 1, 2, 3], [0.5], cutout=0)
+    else:
+        training(published / "variants/b", [0, 1, 2, 3], [0.2, 0.4, 0.4, 0.5])
+    with pytest.raises(ReportError, match=r"artifacts/variants/b is no variant of artifacts/reference.*elsewhere\."):
+        recipe_comparison.load()
+
+
+def test_a_variant_is_never_overwritten(published: Path) -> None:
+    training(published / "variants/b", [0, 1, 2, 3], [0.2, 0.4, 0.4, 0.5], cutout=0)
+    folder, record = run_folder.settle("artifacts/variants/b", "run", {"epochs": 1}, force=True)
+    assert folder.name.startswith("runs/run-") and record is None
+
+
+def test_the_race_shows_every_training_and_the_lead_over_the_first() -> None:
+    figure = plots.race({"a": [0.5, 0.6], "b": [0.7, 0.6], "c": [0.4, 0.5]}, 0.05)
+    left, right = figure.axes
+    assert [line.get_label() for line in left.lines] == ["a", "b", "c"]
+    assert left.lines[1].get_ydata().tolist() == pytest.approx([70, 60])
+    assert [line.get_ydata().tolist() for line in right.lines[1:]] == [
+        pytest.approx([20, 0], abs=1e-9),
+        pytest.approx([-10, -10]),
+    ]
+    band = right.patches[0].get_extents().transformed(right.transData.inverted())
+    assert (band.y0, band.y1) == pytest.approx((-5, 5))
