@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help report publish bench test book pdf lint check audit sbom hashes clean
+.PHONY: help report publish bench test book pdf lint check clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -26,7 +26,7 @@ bench: $(VENV)/.test  ## measure speed against the usual ways, costs and scaling
 	$(BIN)/python benchmarks/costs.py
 	$(BIN)/python benchmarks/scaling.py
 
-test: lint check book  ## all tests of CI (which also runs make audit) (CIFAR10_ROOT=folder adds the tests on real data)
+test: lint check book  ## all tests of CI (CIFAR10_ROOT=folder adds the tests on real data)
 
 lint: $(VENV)/.test  ## style, formatting and types
 	$(BIN)/ruff check .
@@ -46,28 +46,17 @@ pdf: $(VENV)/.book  ## (needs Chromium) the whole report for paper: _build/repor
 	$(CHROMIUM) --headless --no-sandbox --disable-gpu --user-data-dir=_build/print/profile --virtual-time-budget=20000 \
 	  --no-pdf-header-footer --print-to-pdf=_build/report.pdf "file://$(CURDIR)/_build/print/_build/singlehtml/index.html"
 
-audit: $(VENV)/.audit requirements/hashed.txt  ## known vulnerabilities of the pinned versions (skipped without a network)
-	$(BIN)/python scripts/audit.py
-
-sbom: $(VENV)/.audit requirements/hashed.txt  ## what the report is made of, as CycloneDX: _build/sbom.json
-	@mkdir -p _build
-	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON -o _build/sbom.json requirements/hashed.txt
-
-hashes: $(VENV)/.audit  ## requirements/hashed.txt anew, after constraints.txt has changed
-	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11.5 -c constraints.txt --all-extras \
-	  --no-emit-package pip --no-annotate --custom-compile-command 'make hashes' pyproject.toml -o requirements/hashed.txt
-
 clean:  ## remove what was built; runs/, data/ and .venv/ stay
 	rm -rf _build build lib/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # The first of these that is a Python this project supports and can make virtual environments.
 $(BIN)/python:
-	@for python in $(PYTHON) python3.13 python3.12 python3.11; do \
-	  if $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
+	@for python in $(PYTHON) python3.14 python3.13 python3.12 python3.11; do \
+	  if $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; \
 	  then exec $$python -m venv $(VENV); fi; \
 	done; \
-	echo "No Python 3.11, 3.12 or 3.13 with the venv module was found: install one (on Debian with python3-venv), or name it as in 'make PYTHON=/path/to/python3.12 report'." >&2; \
+	echo "No Python 3.11 to 3.14 with the venv module was found: install one (on Debian with python3-venv), or name it as in 'make PYTHON=/path/to/python3.13 report'." >&2; \
 	exit 1
 
 $(VENV)/.book: requirements/book.txt constraints.txt | $(BIN)/python
@@ -84,8 +73,3 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the report and its test tools into $(VENV)/: up to 5 GB, some minutes"
 	@$(PIP_INSTALL) -e '.[book,test]'
 	@touch $@ $(VENV)/.report $(VENV)/.book
-
-$(VENV)/.audit: requirements/audit.txt constraints.txt | $(BIN)/python
-	@echo "Installing pip-audit, cyclonedx-bom and uv into $(VENV)/"
-	@$(PIP_INSTALL) -r requirements/audit.txt
-	@touch $@

@@ -20,19 +20,9 @@ def load(path: Path) -> dict[str, Any]:
     return found
 
 
-def steps(path: Path) -> list[dict[str, Any]]:
-    return [step for job in load(path)["jobs"].values() for step in job.get("steps", [])]
-
-
-def test_the_workflows_are_there() -> None:
-    assert [path.stem for path in FILES] == ["ci", "pages", "report", "weekly"]
-
-
 @each
 def test_actions_are_pinned_by_commit_and_name_their_version(path: Path) -> None:
-    lines = re.findall(r"uses: (?!\./)(\S+)(.*)", path.read_text(encoding="utf-8"))
-    assert lines
-    for action, comment in lines:
+    for action, comment in re.findall(r"uses: (?!\./)(\S+)(.*)", path.read_text(encoding="utf-8")):
         assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action) and re.search(r"# v\d+\.\d+\.\d+$", comment), action
 
 
@@ -44,32 +34,26 @@ def test_privileges_are_least_and_runs_are_limited(path: Path) -> None:
         assert "uses" in job or job["timeout-minutes"] <= 240
         writes = {key for key, value in job.get("permissions", {}).items() if value == "write"}
         assert writes == {"deploy": {"pages", "id-token"}, "propose": {"contents", "pull-requests"}}.get(name, set())
-    for step in steps(path):
-        if "checkout" in step.get("uses", ""):
-            assert step["with"]["persist-credentials"] is False
 
 
-def test_nobody_elses_code_reaches_the_gpu_runner() -> None:
-    assert set(load(TOP / ".github/workflows/report.yml")["on"]) == {"workflow_dispatch"}
-    for path in FILES:
-        assert not {"pull_request_target", "workflow_run"} & set(load(path)["on"])
-        for name, job in load(path)["jobs"].items():
-            if (path.stem, name) != ("report", "run"):
-                assert job.get("runs-on", "ubuntu-24.04") == "ubuntu-24.04"
+@each
+def test_nobody_elses_code_reaches_the_gpu_runner(path: Path) -> None:
+    found = load(path)
+    assert not {"pull_request_target", "workflow_run"} & set(found["on"])
+    if any("self-hosted" in job.get("runs-on", "") for job in found["jobs"].values()):
+        assert set(found["on"]) == {"workflow_dispatch"}
 
 
 def test_the_site_is_published_only_when_its_tests_pass() -> None:
     jobs = load(TOP / ".github/workflows/pages.yml")["jobs"]
-    assert jobs["test"]["uses"] == "./.github/workflows/ci.yml" and "workflow_call" in load(FILES[0])["on"]
+    assert jobs["test"]["uses"] == "./.github/workflows/ci.yml"
     assert jobs["build"]["needs"] == "test" and jobs["deploy"]["needs"] == "build"
 
 
 @each
 def test_the_commands_are_makes_targets(path: Path) -> None:
-    makefile = (TOP / "Makefile").read_text(encoding="utf-8")
-    called = re.findall(r"\bmake ([a-z]+)", "\n".join(step.get("run", "") for step in steps(path)))
-    assert called or path.stem == "report"
-    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in called)
+    targets = set(re.findall(r"^([a-z]+):", (TOP / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)", path.read_text(encoding="utf-8"))) <= targets
 
 
 def test_zizmor_finds_nothing() -> None:
