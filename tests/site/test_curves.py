@@ -10,7 +10,6 @@ from visiting import CHROMIUM, TOP, Visit
 
 from gradcam_report import plots
 from gradcam_report.config import PUBLISHED
-from gradcam_report.pages import notebook
 from gradcam_report.plots import style
 from gradcam_report.runs import io
 
@@ -26,19 +25,6 @@ def of_epoch(epoch: int) -> list[list[str]]:
         [f"{HISTORY[kind.format('loss')][at]:.4f}", f"{100 * HISTORY[kind.format('accuracy')][at]:.2f} %"]
         for kind, *_ in plots.SERIES
     ]
-
-
-def test_the_table_holds_the_history() -> None:
-    history = {f"{part}_{kind}": np.array([0.5, np.nan]) for part in ("train", "clean_train", "test")
-               for kind in ("loss", "accuracy")}  # fmt: skip
-    page = notebook.history_table(history | {"test_accuracy": np.array([0.12345, 1.0])}, "fig-x").data
-    rows = [re.findall(r"<t[hd][^>]*>([^<]*)<", row) for row in re.findall(r"<tr>(.*?)</tr>", page)]
-    assert rows[0] == ["", "loss", "accuracy (%)"] and rows[1] == [
-        "epoch",
-        *(2 * [name for _, name, *_ in plots.SERIES]),
-    ]
-    assert rows[2:] == [["1", *["0.5000"] * 3, "50.00", "50.00", "12.35"], ["2", *["nan"] * 5, "100.00"]]
-    assert page.startswith('<details class="history" data-figure="fig-x"><summary>')
 
 
 def test_the_curves_have_the_pictures_colours() -> None:

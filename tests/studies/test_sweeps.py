@@ -14,7 +14,7 @@ from gradcam_report import plots
 from gradcam_report.config import PUBLISHED_SWEEP, ReportError, SweepConfig
 from gradcam_report.execution import publish, runner
 from gradcam_report.execution.sweep import plan
-from gradcam_report.pages import notebook
+from gradcam_report.pages import tables
 from gradcam_report.runs import folder as run_folder
 from gradcam_report.runs import io as files
 from gradcam_report.studies import sweep_results
@@ -150,7 +150,7 @@ def test_the_table_shows_every_setting_and_never_the_test_images(project: Path) 
     assert [row[2][0] for row in rows] == [
         sweep_results.written(found.metric, s.mean, s.deviation) for s in found.settings
     ]
-    html = notebook.sortable_table(header, rows, "a <label>", by=(2, False)).data
+    html = tables.sortable_table(header, rows, "a <label>", by=(2, False)).data
     assert html.count("<tr>") == 7 and html.count('aria-sort="descending"') == 1
     assert '<th scope="col" class="number" aria-sort="descending">validation accuracy</th>' in html
     assert 'aria-label="a &lt;label&gt;"' in html and '<td class="number" data-key="0.1">0.1</td>' in html

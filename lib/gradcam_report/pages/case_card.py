@@ -4,14 +4,18 @@ made, note = cards.of_cases(chosen, evidence.of_cases(net, chosen, layers), para
 cards.sentence(made[0])
 """
 
+import base64
+import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from IPython.display import HTML
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .. import plots
 from ..analysis import features as embedding
 from ..analysis import predictions, selection
 from ..config import GradCamParams, ReportError
@@ -248,3 +252,37 @@ def telling(made: Sequence[Card], shared: NDArray[np.bool_]) -> int:
         return wrong, common, agreed, float(card.probabilities[card.predicted])
 
     return max(range(len(made)), key=lambda at: weight(made[at], bool(shared[at])))
+
+
+def figure_html(
+    figure: plots.ReportFigure,
+    anchor: str,
+    caption: str,
+    alt: str,
+    link: tuple[str, str] | None = None,
+    narrow: plots.ReportFigure | None = None,
+) -> HTML:
+    """Return a figure with its caption, for pages whose number of figures is known only when they run.
+
+    Args:
+        figure: what is shown.
+        anchor: id of the figure on its page.
+        caption: text under the figure.
+        alt: alternative text, for readers who cannot see the figure.
+        link: words and address of a link at the caption's end.
+        narrow: the same figure drawn for a telephone.
+    """
+    image = f'<img alt="{html.escape(alt)}" {_image_attributes(figure, "src")}>'
+    if narrow is not None:
+        source = f'<source media="(max-width: 600px)" {_image_attributes(narrow, "srcset")}>'
+        image = f"<picture>{source}{image}</picture>"
+    more = f' <a href="{html.escape(link[1])}">{html.escape(link[0])}</a>' if link else ""
+    words = f"<figcaption>{html.escape(caption)}{more}</figcaption>"
+    return HTML(f'<figure class="case" id="{html.escape(anchor)}">{image}{words}</figure>')
+
+
+def _image_attributes(figure: plots.ReportFigure, source: str) -> str:
+    """Size in CSS pixels and, under the name `source`, the pixels of a figure as a data address."""
+    width, height = (round(float(inches) * plots.SCREEN_DPI) for inches in figure.get_size_inches())
+    encoded = base64.b64encode(figure.webp()).decode("ascii")
+    return f'width="{width}" height="{height}" {source}="data:image/webp;base64,{encoded}"'

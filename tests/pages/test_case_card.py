@@ -16,7 +16,7 @@ from gradcam_report.analysis import selection
 from gradcam_report.config import parse_params
 from gradcam_report.data import cifar10
 from gradcam_report.explain import cam, margin
-from gradcam_report.pages import case_card, notebook
+from gradcam_report.pages import case_card
 
 pytestmark = pytest.mark.usefixtures("few_threads")
 
@@ -104,11 +104,11 @@ def test_a_cards_figure_shows_its_numbers() -> None:
 
 
 def test_a_figure_with_caption_can_be_found_read_and_seen() -> None:
-    page = notebook.captioned(plots.case_card(card(), "x"), "case-7", 'a "caption" <b>', "what is & seen").data
+    page = case_card.figure_html(plots.case_card(card(), "x"), "case-7", 'a "caption" <b>', "what is & seen").data
     assert (
         page.startswith('<figure class="case" id="case-7">') and "<figcaption>a &quot;caption&quot; &lt;b&gt;<" in page
     )
-    linked = notebook.captioned(plots.case_card(card(), "x"), "case-7", "told", "seen", ("more", "x.html#a&b")).data
+    linked = case_card.figure_html(plots.case_card(card(), "x"), "case-7", "told", "seen", ("more", "x.html#a&b")).data
     assert '<figcaption>told <a href="x.html#a&amp;b">more</a></figcaption>' in linked and "<a " not in page
     assert 'alt="what is &amp; seen"' in page and re.search(r'width="720" height="\d+"', page)
 
@@ -143,7 +143,7 @@ def test_the_error_whose_label_most_people_chose_stands_for_all() -> None:
 
 def test_a_figure_for_telephones_stands_beside_the_wide_one() -> None:
     wide, narrow = (plots.at_a_glance(card(), narrow=narrow) for narrow in (False, True))
-    page = notebook.captioned(wide, "glance", "told", "seen", narrow=narrow).data
+    page = case_card.figure_html(wide, "glance", "told", "seen", narrow=narrow).data
     (source,) = re.findall(
         r'<source media="\(max-width: 600px\)" width="360" [^>]*srcset="data:image/webp;base64,', page
     )
