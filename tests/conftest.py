@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from hypothesis import settings
+from sample_records import run_record
 
 from gradcam_report.config import DataConfig
 from gradcam_report.runs import io
@@ -41,7 +42,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def six_errors(project: Path) -> Path:
     """`runs/six`, a finished run on `shapes` whose predictions of 40 test images hold six errors."""
     from gradcam_report.data import cifar10
-    from gradcam_report.runs import folder as run_folder
 
     folder = project / "runs" / "six"
     labels = cifar10.draw_shapes(40, seed=cifar10.SHAPES_TEST_SEED).labels.numpy()
@@ -55,10 +55,8 @@ def six_errors(project: Path) -> Path:
         part: random.normal(size=(count, 8)).astype(np.float16) for part, count in (("train", 24), ("test", 40))
     }
     io.write_arrays(folder / "features.npz", **features)
-    made = run_folder.provenance("a test", "shapes", 1.0, commit=None)
-    sizes = {"dataset": "shapes", "train_size": 24, "test_size": 40, "val_size": 0, "seed": 0}
-    result = {"classes": list(cifar10.CLASSES["shapes"])}
-    io.write_json(folder / "run.json", {"parameters": sizes, "result": result, "provenance": made})
+    classes = list(cifar10.CLASSES["shapes"])
+    io.write_json(folder / "run.json", run_record(classes, dataset="shapes", train_size=24, test_size=40))
     return folder
 
 

@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from nbclient.exceptions import DeadKernelError
 
 from gradcam_report.config import ReportError
 from gradcam_report.execution import runner
 from gradcam_report.runs import folder as run_folder
-from gradcam_report.runs import io, lock
+from gradcam_report.runs import lock
 from gradcam_report.training import checkpoint
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no such signals elsewhere")
@@ -71,8 +72,8 @@ def test_an_interrupted_training_ends_at_once_and_says_how_it_goes_on(project: P
     )
     kept = checkpoint.load(folder)
     assert kept and 1 <= kept.epoch == len(kept.history["test_loss"]) < LONG["epochs"]
-    assert not (folder / lock.OWNER).exists() and not (folder / "run.json").exists()
-    with lock.held(folder):
+    assert not (folder / "run.json").exists()
+    with lock.locked(folder):
         pass
     assert {path.name for path in folder.path.iterdir()} == {checkpoint.CHECKPOINT, ".lock"}
 
@@ -101,9 +102,8 @@ def test_an_interrupted_run_leaves_no_kernel_computing(project: Path, sign: sign
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible
     )
     try:
-        wait(process, lambda: epochs_done(folder) >= 0 and (folder / lock.OWNER).exists())
-        kernel = io.read_json(folder / lock.OWNER)["process"]
-        assert kernel != process.pid
+        wait(process, lambda: epochs_done(folder) >= 0)
+        (kernel,) = [p.pid for p in psutil.Process(process.pid).children() if "ipykernel_launcher" in p.cmdline()]
         process.send_signal(sign)
         _, said = process.communicate(timeout=60)
     finally:
@@ -114,6 +114,6 @@ def test_an_interrupted_run_leaves_no_kernel_computing(project: Path, sign: sign
     with pytest.raises(ProcessLookupError):
         os.kill(kernel, 0)
     assert epochs_done(folder) >= 0
-    with lock.held(folder):  # nobody holds it any more
+    with lock.locked(folder):  # nobody holds it any more
         pass
     assert not list((folder / "book").glob("*.source.ipynb"))

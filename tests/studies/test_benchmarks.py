@@ -63,7 +63,7 @@ def test_a_study_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Mo
     assert [(p["name"], p["seed"]) for p in found["points"]] == [("as it is", 0), ("no cutout", 0)]
     assert all(0 <= p["val_accuracy"] <= 1 and p["val_loss"] > 0 for p in found["points"])
     assert found["protocol"] == {"dataset": "shapes", "train_size": 32, "val_size": 24, "epochs": 1}
-    with pytest.raises(ReportError, match=r"another protocol \(epochs 1 there, 2 asked\); use another --out"):
+    with pytest.raises(ReportError, match=r"another protocol \(epochs 1 there, 2 requested\); use another --out"):
         start(study, monkeypatch, "ablation", *SMALL, "--epochs", "2", "--out", str(out))
 
 

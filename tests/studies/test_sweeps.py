@@ -102,7 +102,7 @@ def test_only_finished_points_are_compared_and_the_others_counted(project: Path)
         (lambda x: (x / "seed-0/metrics.json").write_text('{"test_accuracy": 1}'), "sweep anew with -p val_size=2000"),
         (
             lambda x: (x / "seed-0/run.json").write_text((x / "seed-1/run.json").read_text()),
-            "seed-0 holds a training of another recipe .seed 1 there, 0 asked",
+            "seed-0 holds a training of another recipe .seed 1 there, 0 requested",
         ),
     ],
 )

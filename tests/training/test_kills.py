@@ -24,9 +24,7 @@ from test_report import RESULTS, Executed, finished, write
 
 from gradcam_report.config import CHAPTERS, PUBLISHED, parse_params
 from gradcam_report.execution import publish, runner
-from gradcam_report.runs import folder as run_folder
 from gradcam_report.runs import io as files
-from gradcam_report.runs import lock
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL elsewhere")
 
@@ -225,17 +223,6 @@ def test_what_is_killed_at_any_moment_comes_to_the_same_result(
     assert results(project / FOLDER) == straight
     left = {path.name for path in (project / FOLDER).iterdir()}
     assert left - {".lock"} == readable(project / FOLDER), "what killed processes half wrote is removed"
-
-
-def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(project: Path) -> None:
-    folder = run_folder.RunFolder("runs/x")
-    folder.path.mkdir(parents=True)
-    litter = {".run.json.abcdefgh", ".checkpoint.safetensors.a_3defgh", "..owner.json.01234567"}
-    kept = {"run.json.abcdefgh", ".mine.abcdefgh", ".run.json.swp", ".run.json.ABCDEFGH", "notes.txt"}
-    for name in litter | kept:
-        (folder / name).touch()
-    with lock.held(folder):
-        assert {path.name for path in folder.path.iterdir()} == kept | {".lock", lock.OWNER}
 
 
 # Publishing

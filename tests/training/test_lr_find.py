@@ -441,7 +441,7 @@ def test_in_run_shows_what_is_stored(project: Path, monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as patched:
         patched.setattr(lr_range_test, "range_test", lambda *args: pytest.fail("measured again"))
         again, _, stored = lr_range_test.in_run(asked(data_root="elsewhere"))
-        with pytest.raises(ReportError, match=r"another recipe.*momentum 0\.9 there, 0\.5 asked"):
+        with pytest.raises(ReportError, match=r"another recipe.*momentum 0\.9 there, 0\.5 requested"):
             lr_range_test.in_run(asked(momentum=0.5))
     assert stored == record
     np.testing.assert_array_equal(again.losses, first.losses)

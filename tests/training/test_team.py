@@ -162,7 +162,7 @@ def test_what_the_first_process_refuses_all_refuse_in_one_sentence(scripts: Path
     words = command(2, "command.py", *TRAIN, "--run-dir", str(alone), "-p", "epochs=2")
     done = started(scripts, words)
     assert done.returncode != 0
-    assert " holds a run of another recipe (epochs 6 there, 2 asked); choose another run_dir" in done.stderr
+    assert " holds a run of another recipe (epochs 6 there, 2 requested); choose another run_dir" in done.stderr
     assert 'command.py", line' not in done.stderr
 
 

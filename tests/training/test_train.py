@@ -204,7 +204,7 @@ def test_a_checkpoint_of_another_recipe_is_left_alone(dataset: cifar10.Dataset, 
     fresh = trainer(dataset, epochs=1)
     before = {k: v.clone() for k, v in fresh.net.state_dict().items()}
     assert not fresh.resume(folder, {**IDENTITY, "seed": 1}, finished=False)
-    with pytest.raises(ReportError, match="seed 0 there, 1 asked"):
+    with pytest.raises(ReportError, match="seed 0 there, 1 requested"):
         fresh.resume(folder, {**IDENTITY, "seed": 1})
     assert fresh.epoch == 0 and fresh.history == {}
     torch.testing.assert_close(dict(fresh.net.state_dict()), before, rtol=0, atol=0)
@@ -354,7 +354,7 @@ def test_in_run_shows_what_is_stored(project: Path, monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as patched:
         patched.setattr(train.Trainer, "fit", never)
         assert train.in_run(asked(data_root="elsewhere"))[1] == record
-        with pytest.raises(ReportError, match=r"another recipe.*epochs 2 there, 3 asked.*force True"):
+        with pytest.raises(ReportError, match=r"another recipe.*epochs 2 there, 3 requested.*force True"):
             train.in_run(asked(epochs=3))
     replaced, other = train.in_run(asked(epochs=1, force=True))
     assert replaced.path == folder.path and other["parameters"]["epochs"] == 1
@@ -401,7 +401,7 @@ def test_in_run_with_force_resumes_what_was_interrupted(project: Path, monkeypat
 def test_an_interrupted_run_of_another_recipe_is_not_overwritten(project: Path, monkeypatch: pytest.MonkeyPatch):
     killed_after(1, monkeypatch)
     kept = (project / "runs/try/checkpoint.safetensors").read_bytes()
-    with pytest.raises(ReportError, match=r"interrupted run of another recipe.*epochs 2 there, 1 asked.*force True"):
+    with pytest.raises(ReportError, match=r"interrupted run of another recipe.*epochs 2 there, 1 requested.*force True"):
         train.in_run(asked(epochs=1))
     assert (project / "runs/try/checkpoint.safetensors").read_bytes() == kept
     train.in_run(asked(epochs=1, force=True))

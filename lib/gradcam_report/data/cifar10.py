@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..config import DataConfig, ReportError, project_root
-from ..runs import io
+from ..runs.lock import file_lock
 from . import shapes
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -185,7 +185,7 @@ def download_cifar10(root: Path) -> None:
     try:
         socket.setdefaulttimeout(30)
         root.mkdir(parents=True, exist_ok=True)
-        with io.alone(root / ".cifar10.lock", timeout=-1):
+        with file_lock(root / ".cifar10.lock", timeout=-1):
             if not (root / CIFAR10.base_folder).is_dir():
                 part = root / "cifar-10.part"
                 CIFAR10(str(part), download=True)

@@ -91,7 +91,7 @@ def execute(chapter: str, out: Path, parameters: Mapping[str, Any], book: Path |
     out.parent.mkdir(parents=True, exist_ok=True)
     prepared, done = out.with_suffix(".source.ipynb"), out.with_suffix(".failed.ipynb")
     nbformat.write(clean(nbformat.read(source, as_version=4)), prepared)
-    clear_temporaries(out.parent, [out.name])
+    clear_temporaries(out.parent, out.name)
     started = time.perf_counter()
     try:
         papermill.execute_notebook(

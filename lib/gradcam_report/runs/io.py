@@ -1,32 +1,50 @@
-"""Files written whole or not at all, and read without trusting them: JSON, tables, arrays and tensors; and a lock.
+"""Read and write the files of a run folder: JSON, tables, arrays and tensors, each written whole or not at all.
 
-What does not hold what a file of its name must (`forms`) is told in one sentence that names it.
+Reading never unpickles. A file that is damaged raises a `ReportError` that names it and says how to make it anew.
 """
 
 import contextlib
 import csv
-import errno
 import io
 import json
 import os
-import re
 import tempfile
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from filelock import FileLock
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
 
 from ..config import ReportError
-from .forms import FORMS
-from .plain import Found, json_object, unreadable
 
-LARGEST = 1e12  # of the numbers in a table: far more than any loss, rate or time
-MOST_BYTES = 2**31  # of the arrays in a file, unpacked: those of CIFAR-10 take some megabytes
-NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)  # what a file system without locks says
+Model = TypeVar("Model", bound=BaseModel)
+LARGEST = 1e12
+
+
+class Contents(dict[str, Any]):
+    """What a file holds by name; a name that is missing raises the `ReportError` of a damaged file."""
+
+    def __init__(self, items: Iterable[tuple[str, Any]], path: Path) -> None:
+        super().__init__(items)
+        self.path = path
+
+    def __missing__(self, name: str) -> Any:
+        raise unreadable(self.path, f"{name} is missing")
+
+
+def unreadable(path: Path, why: object) -> ReportError:
+    """The error for a file of a run folder that is damaged; `why` in a few words."""
+    reason = " ".join(str(why).split())[:200]
+    return ReportError(f"{path} cannot be read ({reason}); delete it and run the chapter that makes it again.")
+
+
+def unwritable(path: Path, error: OSError) -> ReportError:
+    """The error for a file or folder that the system would not write."""
+    return ReportError(
+        f"{path} could not be written ({error.strerror or error}); free some space there or choose another run_dir."
+    )
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -37,7 +55,7 @@ def write_atomic(path: Path, content: bytes) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
@@ -48,35 +66,42 @@ def write_atomic(path: Path, content: bytes) -> None:
         raise unwritable(path, error) from None
     finally:
         if temporary:
-            with contextlib.suppress(FileNotFoundError, OSError):
+            with contextlib.suppress(OSError):
                 os.unlink(temporary)
 
 
-def unwritable(path: Path, error: OSError) -> ReportError:
-    """The error for a file or folder that the system would not write."""
-    return ReportError(
-        f"{path} could not be written ({error.strerror or error}); free some space there or choose another run_dir."
-    )
-
-
-def clear_temporaries(folder: Path, names: Iterable[str]) -> None:
-    """Remove what `write_atomic` left of these files when it was killed; for whoever alone may write them."""
-    wanted = set(names)
-    with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            made = re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}", path.name)  # as tempfile names them
-            if made and made[1] in wanted:
-                path.unlink(missing_ok=True)
+def clear_temporaries(folder: Path, name: str = "*") -> None:
+    """Remove what killed calls of `write_atomic` left of the files that match `name`; only their one writer may."""
+    for path in folder.glob(f".{name}.*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically."""
-    write_atomic(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+    """Write records and plain values as indented JSON, atomically; raises `ValueError` for a number not finite."""
+    text = json.dumps(value, indent=2, allow_nan=False, default=lambda record: record.model_dump())
+    write_atomic(path, (text + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; raises `ReportError` when it is no JSON object, or not what a file of its name holds."""
-    return json_object(path, FORMS.get(path.name))
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file that holds one JSON object; raises `ReportError` when it does not."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=lambda pairs: Contents(pairs, path))
+    except (OSError, ValueError, RecursionError) as error:
+        raise unreadable(path, error) from None
+    if not isinstance(value, Contents):
+        raise unreadable(path, "not a JSON object")
+    return value
+
+
+def read_record(path: Path, kind: type[Model]) -> Model:
+    """Read a JSON file as a record of this model; raises `ReportError` when it is not one."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise unreadable(path, ": ".join([*map(str, first["loc"]), first["msg"]])) from None
+    except (OSError, ReportError) as error:
+        raise unreadable(path, error) from None
 
 
 def write_table(path: Path, columns: Mapping[str, Sequence[float]]) -> None:
@@ -84,49 +109,33 @@ def write_table(path: Path, columns: Mapping[str, Sequence[float]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    plain = [np.asarray(column).tolist() for column in columns.values()]  # numpy's own numbers have another repr
-    writer.writerows([repr(v) for v in row] for row in zip(*plain, strict=True))
+    values = [np.asarray(column).tolist() for column in columns.values()]  # numpy's own numbers have another repr
+    writer.writerows([repr(v) for v in row] for row in zip(*values, strict=True))
     write_atomic(path, text.getvalue().encode())
 
 
-def read_table(path: Path) -> dict[str, np.ndarray]:
-    """Read a CSV written by `write_table`: column name -> float64 (rows,); raises `ReportError` when it is damaged.
-
-    In a history every number is finite; so are the rates of a range test, which grow.
-    """
+def read_table(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Read a CSV written by `write_table`: column name -> float64 (rows,); raises `ReportError` when it is damaged."""
     try:
         header, *rows = csv.reader(io.StringIO(path.read_text(encoding="utf-8")))
         values = np.array([[float(v) for v in row] for row in rows], dtype=np.float64).reshape(len(rows), len(header))
-    except (OSError, ValueError, OverflowError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise unreadable(path, error) from None
-    if not header:
-        raise unreadable(path, "no column names")
-    table = Found(((name, values[:, i]) for i, name in enumerate(header)), path)
-    if path.name == "history.csv" and not (len(rows) and (np.abs(values) < LARGEST).all()):
-        raise unreadable(path, "a number is missing or not finite")
-    if path.name == "lr_find.csv":
-        rates = table["lr"]
-        growing = len(rates) > 0 and rates[0] > 0 and bool((np.diff(rates) >= 0).all()) and rates[-1] < LARGEST
-        if not growing or (np.abs(table["loss"]) >= LARGEST).any():
-            raise unreadable(path, "the rates do not grow, or a loss is too large")
-    return table
+    return Contents(zip(header, values.T, strict=True), path)
 
 
-def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
     """Write arrays as a compressed .npz, atomically."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_atomic(path, buffer.getvalue())
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read a .npz without ever unpickling; raises `ReportError` when it is damaged."""
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read a .npz: name -> array; raises `ReportError` when it is damaged."""
     try:
-        with zipfile.ZipFile(path) as packed:
-            if sum(member.file_size for member in packed.infolist()) > MOST_BYTES:
-                raise ValueError("larger than any file of a run")
         with np.load(path, allow_pickle=False) as file:
-            return Found(((name, file[name]) for name in file.files), path)
+            return Contents(((name, file[name]) for name in file.files), path)
     except Exception as error:  # zipfile, zlib and numpy each raise their own
         raise unreadable(path, error) from None
 
@@ -147,24 +156,3 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except Exception as error:  # SafetensorError, OSError
         raise unreadable(path, error) from None
-
-
-@contextmanager
-def alone(path: Path, timeout: float) -> Iterator[None]:
-    """Hold the system's lock on the file `path`, which is gone with its process, however that ends.
-
-    Waits for it `timeout` seconds (for ever with -1), then raises `filelock.Timeout`. A file system without locks goes
-    without; another `OSError`, such as a file of somebody else's, is raised.
-    """
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=timeout)
-    except NotImplementedError:
-        pass
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-    try:
-        yield
-    finally:
-        lock.release()  # if it is held

@@ -1,50 +1,66 @@
 """One computation at a time in a run folder: two would overwrite each other's checkpoints."""
 
 import contextlib
-import datetime
-import os
-import platform
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from filelock import Timeout
+from filelock import FileLock, Timeout
 
 from ..config import ReportError
-from .io import alone, clear_temporaries, read_json, write_json
-from .folder import RESULTS, RunFolder
+from .folder import RunFolder
+from .io import clear_temporaries
 
-OWNER = ".owner.json"
+WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)  # of a file system that has none
+
+
+class FolderInUse(ReportError):
+    """Another process computes in the folder."""
 
 
 @contextmanager
-def held(folder: RunFolder, other: str = "run_dir") -> Iterator[None]:
-    """Make `folder`, prove that it can be written to, and keep others from computing in it meanwhile.
+def file_lock(path: Path, timeout: float) -> Iterator[None]:
+    """Lock the file `path` for this process; the system releases the lock however the process ends.
 
-    What a killed process left half-written under another name is removed. Raises `ReportError` with the owner where
-    another process holds the lock, and the advice to choose another `other`.
+    Waits `timeout` seconds, for ever with -1, then raises `filelock.Timeout`. A file system without locks goes without;
+    any other `OSError`, such as for somebody else's file, is raised.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=timeout)
+    except NotImplementedError:
+        pass
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def locked(folder: RunFolder, option: str = "run_dir") -> Iterator[None]:
+    """Make `folder`, prove that it can be written to, and keep other processes from computing in it.
+
+    Removes what a killed process left half-written. Raises `FolderInUse` where another process holds the lock, with the
+    advice to choose another `option`, and `ReportError` where the folder cannot be written to.
     """
     folder.prepare()
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(alone(folder / ".lock", timeout=0))
+            stack.enter_context(file_lock(folder / ".lock", timeout=0))
         except Timeout:
-            raise ReportError(
-                f"{folder.name} is in use by {_owner(folder)}; wait until that is done, or choose another {other}."
+            raise FolderInUse(
+                f"{folder.name} is in use by another process; wait until that is done, or choose another {option}."
             ) from None
         except OSError as error:
             raise ReportError(
-                f"{folder.name}/.lock cannot be opened ({error.strerror}); choose another {other}."
+                f"{folder.name}/.lock cannot be opened ({error.strerror}); choose another {option}."
             ) from None
-        stack.callback((folder / OWNER).unlink, missing_ok=True)
-        clear_temporaries(folder.path, RESULTS)  # of a process that was killed: nobody else writes here now
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        write_json(folder / OWNER, {"process": os.getpid(), "host": platform.node(), "since": now})
+        clear_temporaries(folder.path)
         yield
 
 
-def _owner(folder: RunFolder) -> str:
-    """The holder of the lock in words, as far as it has said who it is."""
-    with contextlib.suppress(ReportError, KeyError, OSError):
-        owner = read_json(folder / OWNER)
-        return f"process {owner['process']} on {owner['host']} since {owner['since']}"
-    return "another process"
+held = locked  # until every caller says locked

@@ -14,14 +14,9 @@ from typing import Any
 import yaml
 
 from ..config import ReportError
+from .io import unreadable as unreadable
 
 LONGEST = 10_000_000  # characters of a file of parameters or results; the longest of them has some ten thousand
-
-
-def unreadable(path: Path, why: object) -> ReportError:
-    """The error for a file of a run folder that is damaged; `why` in a few words."""
-    reason = " ".join(str(why).split())[:200]
-    return ReportError(f"{path} cannot be read ({reason}); delete it and run the chapter that makes it again.")
 
 
 class Found(dict[str, Any]):

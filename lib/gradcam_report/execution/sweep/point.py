@@ -21,6 +21,7 @@ from filelock import Timeout
 from ...config import ReportError
 from ...runs import folder as run_folder
 from ...runs import io
+from ...runs.lock import file_lock
 from .. import runner
 from . import plan
 
@@ -40,7 +41,7 @@ def execute(folder: run_folder.RunFolder, slug: str) -> None:
     place.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(io.alone(place / ".point.lock", PATIENCE))
+            stack.enter_context(file_lock(place / ".point.lock", PATIENCE))
         except Timeout:
             raise ReportError(f"{slug} is in use by another process; wait until that is done.") from None
         except OSError as error:
