@@ -197,7 +197,11 @@ def test_more_values_add_points_and_keep_those_that_are_there(project: Path) -> 
 @pytest.mark.parametrize(
     ("pairs", "chapter", "sentence"),
     [
-        (["seed=0,1", "epochs=7"], "training", "holds a sweep with epochs 20 there, 7 requested; choose another folder"),
+        (
+            ["seed=0,1", "epochs=7"],
+            "training",
+            "holds a sweep with epochs 20 there, 7 requested; choose another folder",
+        ),
         (["seed=0,1", "max_lr=0.1,0.2"], "training", "holds a sweep over seed, not seed and max_lr"),
         (["max_lr=0.1,0.2"], "training", "holds a sweep over seed, not max_lr"),
         (["seed=0,1", "dataset=shapes"], "lr_finder", "holds a sweep of the chapter training, not lr_finder"),

@@ -55,7 +55,9 @@ def test_seeds_of_another_recipe_are_not_counted(project: Path):
     (project / "runs/try/seed-4/run.json").write_text(json.dumps(other))
     (project / "runs/try/seed-9").mkdir()  # one that never got to its end
     assert [result.seed for result in results(asked())] == [3]
-    with pytest.raises(ReportError, match=r"runs/try/seed-4 holds a run of another recipe.*epochs 7 there, 1 requested"):
+    with pytest.raises(
+        ReportError, match=r"runs/try/seed-4 holds a run of another recipe.*epochs 7 there, 1 requested"
+    ):
         results(asked(seeds=2))
 
 

@@ -401,7 +401,9 @@ def test_in_run_with_force_resumes_what_was_interrupted(project: Path, monkeypat
 def test_an_interrupted_run_of_another_recipe_is_not_overwritten(project: Path, monkeypatch: pytest.MonkeyPatch):
     killed_after(1, monkeypatch)
     kept = (project / "runs/try/checkpoint.safetensors").read_bytes()
-    with pytest.raises(ReportError, match=r"interrupted run of another recipe.*epochs 2 there, 1 requested.*force True"):
+    with pytest.raises(
+        ReportError, match=r"interrupted run of another recipe.*epochs 2 there, 1 requested.*force True"
+    ):
         train.in_run(asked(epochs=1))
     assert (project / "runs/try/checkpoint.safetensors").read_bytes() == kept
     train.in_run(asked(epochs=1, force=True))

@@ -29,8 +29,8 @@ class Record(BaseModel):
     def __getitem__(self, name: str) -> Any:
         return getattr(self, name)
 
-    def __contains__(self, name: str) -> bool:
-        return getattr(self, name, None) is not None
+    def get(self, name: str, default: Any = None) -> Any:
+        return getattr(self, name, default)
 
 
 class Recipe(OptimConfig, AugmentConfig, DataConfig):
