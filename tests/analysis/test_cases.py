@@ -14,6 +14,7 @@ from gradcam_report.data import cifar10
 from gradcam_report.execution import runner
 from gradcam_report.runs import folder as run_folder
 from gradcam_report.runs import io
+from gradcam_report.runs.records import RunRecord
 
 
 def test_six_errors_are_all_that_is_shown(six_errors: Path) -> None:
@@ -29,7 +30,7 @@ def test_six_errors_are_all_that_is_shown(six_errors: Path) -> None:
 
 def test_training_images_come_with_their_features_row_for_row(six_errors: Path) -> None:
     folder = run_folder.RunFolder("runs/six")
-    record = folder.record("run")
+    record = folder.record(RunRecord)
     assert record is not None
     train, features = selection.training_images(folder, record, "")
     config = parse_params("training", {"dataset": "shapes", "train_size": 24, "test_size": 40}).data
@@ -69,7 +70,7 @@ def another_seed(folder: Path, seed: int, **changed: object) -> None:
 
 def test_other_seeds_of_the_same_recipe_are_found_by_number(six_errors: Path) -> None:
     folder = run_folder.RunFolder("runs/six")
-    record = folder.record("run")
+    record = folder.record(RunRecord)
     own = selection.predictions_of(folder)
     assert record is not None and selection.of_other_seeds(folder, record, own) == {}
     assert selection.missed_by_all(selection.choose(parse_params("error_analysis", {"run_dir": "runs/six"}))).all()
@@ -87,7 +88,7 @@ def test_other_seeds_of_the_same_recipe_are_found_by_number(six_errors: Path) ->
 def test_another_seed_that_answered_other_questions_is_refused(six_errors: Path) -> None:
     another_seed(six_errors, 1)
     folder, path = run_folder.RunFolder("runs/six"), six_errors / "seed-1/predictions.npz"
-    record, own, stored = folder.record("run"), selection.predictions_of(folder), io.read_arrays(path)
+    record, own, stored = folder.record(RunRecord), selection.predictions_of(folder), io.read_arrays(path)
     assert record is not None
     for spoilt in (
         {"labels": (stored["labels"] + 1) % 10},

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sample_records import metrics, range_test_record, run_record
 
-from gradcam_report.config import PUBLISHED, ReportError
+from gradcam_report.config import PUBLISHED, PUBLISHED_VARIANTS, ReportError
 from gradcam_report.runs import io, provenance
 from gradcam_report.runs.folder import RunFolder, other_seeds, resolve_folder
 from gradcam_report.runs.records import RangeTestRecord, RunRecord, TrainingRecipe
@@ -105,11 +105,11 @@ def test_other_seeds_differ_in_the_seed_alone(project: Path) -> None:
     assert list(found) == [1, 2] and found[2].path == folder / "seed-2"
 
 
-@pytest.fixture(params=[PUBLISHED, f"./{PUBLISHED}/", f"runs/../{PUBLISHED}", f"{PUBLISHED}/sub", "absolute", "link"])
+@pytest.fixture(params=[PUBLISHED, f"./{PUBLISHED}/", f"runs/../{PUBLISHED}", f"{PUBLISHED_VARIANTS}/a", "absolute", "link"])
 def published(request: pytest.FixtureRequest, project: Path) -> Iterator[str]:
     """Ways to say the published folder; nothing in it changes whatever a test does."""
     store(PUBLISHED, dataset="shapes")
-    store(f"{PUBLISHED}/sub", dataset="shapes")
+    store(f"{PUBLISHED_VARIANTS}/a", dataset="shapes")
     (project / "runs").mkdir()
     (project / "link").symlink_to(project / PUBLISHED)
     before = {p: p.read_bytes() for p in (project / "artifacts").rglob("*") if p.is_file()}

@@ -6,14 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pydantic import ValidationError
 from sample_records import run_record
 
 from gradcam_report.config import RangeTestParams, ReportError, TrainingParams
 from gradcam_report.runs import io
 from gradcam_report.runs.provenance import provenance
 from gradcam_report.runs.records import (
-    CheckpointState,
     Metrics,
     RangeTestRecipe,
     RangeTestRecord,
@@ -56,14 +54,6 @@ def test_older_and_newer_records_are_read(tmp_path: Path) -> None:
 def test_no_recipe_is_of_what_the_parameters_refuse(wrong: dict[str, object]) -> None:
     with pytest.raises(ReportError, match=next(iter(wrong))):
         TrainingRecipe(**wrong)
-
-
-def test_a_checkpoints_history_has_a_row_for_each_epoch() -> None:
-    state = {"epoch": 2, "history": {"loss": [2.5, 1.0]}, "identity": TrainingRecipe()}
-    assert CheckpointState(**state).machines == []
-    for history in ({"loss": [2.5]}, {"loss": [2.5, float("inf")]}):
-        with pytest.raises(ValidationError):
-            CheckpointState(**state | {"history": history})
 
 
 def test_provenance_says_when_and_on_what() -> None:

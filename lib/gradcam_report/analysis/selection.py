@@ -10,7 +10,8 @@ from ..config import ErrorAnalysisParams, ExplorerParams, FaithfulnessParams, Gr
 from ..data import cifar10
 from ..formatting import error_title
 from ..runs import folder as run_folder
-from ..runs import io, plain
+from ..runs import io
+from ..runs.records import RunRecord
 from . import calibration
 from . import predictions as errors
 
@@ -25,7 +26,7 @@ class Cases:
     """N chosen test images of a run: `images` uint8 (N, 3, 32, 32); `rows` int64 (N,), their rows in `predictions`."""
 
     folder: run_folder.RunFolder
-    record: run_folder.Record
+    record: RunRecord
     predictions: errors.Predictions
     rows: np.ndarray
     images: np.ndarray
@@ -34,7 +35,7 @@ class Cases:
     @property
     def dataset(self) -> str:
         """Name of the data set that the run was trained on."""
-        return self.record["parameters"]["dataset"]
+        return self.record.parameters.dataset
 
     @property
     def indices(self) -> np.ndarray:
@@ -75,17 +76,17 @@ def predictions_of(folder: run_folder.RunFolder) -> errors.Predictions:
     arrays = io.read_arrays(path)
     missing = [name for name in ("logits", "labels", "indices") if name not in arrays]
     if missing:
-        raise plain.unreadable(path, f"{' and '.join(missing)} missing")
+        raise io.unreadable(path, f"{' and '.join(missing)} missing")
     logits, indices = arrays["logits"], arrays["indices"]
     if fault := _misfit(logits, arrays["labels"], logits.shape[-1:]):
-        raise plain.unreadable(path, fault)
+        raise io.unreadable(path, fault)
     if indices.shape != logits.shape[:1] or indices.dtype != np.int64 or indices.min() < 0 or indices.max() >= MOST:
-        raise plain.unreadable(path, f"its indices are not those of {len(logits)} test images")
+        raise io.unreadable(path, f"its indices are not those of {len(logits)} test images")
     return errors.Predictions(logits, arrays["labels"], indices)
 
 
 def of_other_seeds(
-    folder: run_folder.RunFolder, record: run_folder.Record, predictions: errors.Predictions
+    folder: run_folder.RunFolder, record: RunRecord, predictions: errors.Predictions
 ) -> dict[int, errors.Predictions]:
     """By seed, the predictions of the same recipe trained from other seeds, as far as the run's folder holds them.
 
@@ -97,7 +98,7 @@ def of_other_seeds(
         _, here, there = np.intersect1d(predictions.indices, found[seed].indices, return_indices=True)
         same_classes = found[seed].logits.shape[1] == predictions.logits.shape[1]
         if not same_classes or (predictions.labels[here] != found[seed].labels[there]).any():
-            raise plain.unreadable(other / "predictions.npz", f"its classes or labels are not those of {folder.name}")
+            raise io.unreadable(other / "predictions.npz", f"its classes or labels are not those of {folder.name}")
     return found
 
 
@@ -149,7 +150,7 @@ def calibrated(folder: run_folder.RunFolder, predictions: errors.Predictions) ->
     arrays = io.read_arrays(folder.need("predictions.npz", "training"))
     if "val_logits" in arrays:
         if fault := _misfit(arrays["val_logits"], arrays["val_labels"], predictions.logits.shape[1:]):
-            raise plain.unreadable(folder / "predictions.npz", f"of the validation images {fault}")
+            raise io.unreadable(folder / "predictions.npz", f"of the validation images {fault}")
         temperature = calibration.fit_temperature(arrays["val_logits"], arrays["val_labels"])
         return errors.softmax(predictions.logits / temperature), [temperature], "fitted on the validation images"
     probabilities, temperatures = calibration.cross_fitted(predictions.logits, predictions.labels)
@@ -167,24 +168,25 @@ def _features(folder: run_folder.RunFolder, part: str, count: int) -> np.ndarray
     arrays = io.read_arrays(path)
     found, other = arrays[part], arrays["train" if part == "test" else "test"]
     if found.dtype != np.float16 or found.ndim != 2 or len(found) != count or not found.shape[1]:
-        raise plain.unreadable(path, f"{part} is {found.dtype} {found.shape}, not the features of {count} images")
+        raise io.unreadable(path, f"{part} is {found.dtype} {found.shape}, not the features of {count} images")
     if other.shape[1:] != found.shape[1:]:
-        raise plain.unreadable(path, f"training and test images have features {found.shape} and {other.shape}")
+        raise io.unreadable(path, f"training and test images have features {found.shape} and {other.shape}")
     if not np.isfinite(found).all():
-        raise plain.unreadable(path, f"{part} holds numbers that are not finite")
+        raise io.unreadable(path, f"{part} holds numbers that are not finite")
     return found
 
 
 def training_images(
-    folder: run_folder.RunFolder, record: run_folder.Record, data_root: str
+    folder: run_folder.RunFolder, record: RunRecord, data_root: str
 ) -> tuple[cifar10.Split, np.ndarray]:
     """The images that a run was trained on, and their features float16 (N, D), row for row.
 
     Raises `ReportError` when the run holds no features or the data set cannot be had.
     """
-    made = record["parameters"]
     fields = ("dataset", "train_size", "test_size", "val_size", "seed")
-    train = cifar10.load(config.DataConfig(data_root=data_root, **{name: made[name] for name in fields})).train
+    train = cifar10.load(
+        config.DataConfig(data_root=data_root, **{name: getattr(record.parameters, name) for name in fields})
+    ).train
     return train, _features(folder, "train", len(train))
 
 
@@ -204,26 +206,24 @@ def of_rows(params: WithImages, rows: Callable[[errors.Predictions], np.ndarray]
     return _shown(params, folder, record, predictions, rows(predictions))
 
 
-def _finished(params: WithImages) -> tuple[run_folder.RunFolder, run_folder.Record, errors.Predictions]:
+def _finished(params: WithImages) -> tuple[run_folder.RunFolder, RunRecord, errors.Predictions]:
     folder = run_folder.RunFolder(params.run.run_dir)
-    folder.need("run.json", "training")
-    record = folder.record("run")
-    assert record is not None
-    predictions, dataset = predictions_of(folder), record["parameters"]["dataset"]
-    if record["result"]["classes"] != list(cifar10.CLASSES[dataset]):
-        raise plain.unreadable(folder / "run.json", f"its classes are not those of {dataset}")
+    record = io.read_record(folder.need(RunRecord.FILE, "training"), RunRecord)
+    predictions, dataset = predictions_of(folder), record.parameters.dataset
+    if record.result.classes != list(cifar10.CLASSES[dataset]):
+        raise io.unreadable(folder / "run.json", f"its classes are not those of {dataset}")
     if predictions.logits.shape[1] != len(cifar10.CLASSES[dataset]):
-        raise plain.unreadable(folder / "predictions.npz", f"it has {predictions.logits.shape[1]} classes")
+        raise io.unreadable(folder / "predictions.npz", f"it has {predictions.logits.shape[1]} classes")
     return folder, record, predictions
 
 
 def _shown(
     params: WithImages,
     folder: run_folder.RunFolder,
-    record: run_folder.Record,
+    record: RunRecord,
     predictions: errors.Predictions,
     rows: np.ndarray,
 ) -> Cases:
-    name, root = record["parameters"]["dataset"], params.images.data_root
+    name, root = record.parameters.dataset, params.images.data_root
     images = cifar10.test_images(name, root, predictions.indices[rows])
-    return Cases(folder, record, predictions, rows, images.numpy(), record["result"]["classes"])
+    return Cases(folder, record, predictions, rows, images.numpy(), record.result.classes)

@@ -1,4 +1,4 @@
-"""The JSON files of a run folder as typed records: run.json, lr_find.json, metrics.json, and a checkpoint's state.
+"""The JSON files of a run folder as typed records: run.json, lr_find.json and metrics.json.
 
 A key that a record does not know is ignored, so that a later version may add one. A key that is missing takes its
 default; where there is none, the file is damaged.
@@ -7,7 +7,7 @@ default; where there is none, the file is damaged.
 from collections.abc import ItemsView
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..config import AugmentConfig, ChapterParams, DataConfig, OptimConfig, RangeTestConfig, ScheduleConfig
 
@@ -149,22 +149,3 @@ class Metrics(Record):
     training_seconds: Seconds  # of the steps alone
     warm_up_seconds: Seconds = 0.0  # of compiling, before the first step
     images_per_second: float
-
-
-class CheckpointState(Record):
-    """What a checkpoint holds besides tensors: the epochs completed, a column per quantity of the history, the recipe.
-
-    And what the epochs were computed on (each machine and precision once), and the wall time that they took in all.
-    """
-
-    epoch: Count
-    history: dict[str, list[float]]
-    identity: TrainingRecipe
-    machines: list[str] = []
-    wall_seconds: Seconds = 0.0
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if any(len(column) != self.epoch for column in self.history.values()):
-            raise ValueError(f"the history is not one of {self.epoch} epochs")
-        return self

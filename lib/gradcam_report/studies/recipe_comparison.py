@@ -12,17 +12,18 @@ from ..config import PUBLISHED, PUBLISHED_VARIANTS, ReportError, project_root, s
 from ..formatting import signed
 from ..runs import folder as run_folder
 from ..runs import io
+from ..runs.records import Metrics, RangeTestRecord, Recipe, RunRecord
 
 
 @dataclass(frozen=True)
 class Variant:
     """A training: the parameters in which it differs from the published one, none for that one itself.
 
-    `metrics` are those of metrics.json, `accuracy` float64 (E,), 0-1, is that of the test images after each epoch.
+    `accuracy` float64 (E,), 0-1, is that of the test images after each epoch.
     """
 
     changes: dict[str, Any]
-    metrics: dict[str, Any]
+    metrics: Metrics
     accuracy: np.ndarray
     predictions: errors.Predictions
 
@@ -45,10 +46,11 @@ def load() -> list[Variant]:
     published = run_folder.RunFolder(PUBLISHED)
     if not (published / "run.json").exists():
         return []
-    base = _read(published, {})
+    recipe = _recipe(published)
+    base = _read(published, recipe)
     found = [base]
     for folder in _folders():
-        other = _read(folder, _parameters(published))
+        other = _read(folder, recipe)
         same_images = np.array_equal(other.predictions.indices, base.predictions.indices)
         if not other.changes or not same_images or len(other.accuracy) != len(base.accuracy):
             raise ReportError(
@@ -70,34 +72,29 @@ def _folders() -> list[run_folder.RunFolder]:
     ]
 
 
-def _changed(own: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in own.items() if base.get(name) != value}
+def _changed(own: Recipe, base: Recipe) -> dict[str, Any]:
+    return {name: value for name, value in own if getattr(base, name) != value}
 
 
-def _parameters(folder: run_folder.RunFolder) -> dict[str, Any]:
-    folder.need("run.json", "training")
-    record = folder.record("run")
-    return record["parameters"] if record else {}
+def _recipe(folder: run_folder.RunFolder) -> Recipe:
+    return io.read_record(folder.need(RunRecord.FILE, "training"), RunRecord).parameters
 
 
-def _read(folder: run_folder.RunFolder, base: dict[str, Any]) -> Variant:
-    own = _parameters(folder)
-    changes = _changed(own, base) if base else {}
+def _read(folder: run_folder.RunFolder, base: Recipe) -> Variant:
+    changes = _changed(_recipe(folder), base)
     history = io.read_table(folder.need("history.csv", "training"))
-    metrics = io.read_json(folder.need("metrics.json", "training"))
-    return Variant(changes, metrics, history["test_accuracy"], selection.predictions_of(folder))
+    return Variant(changes, folder.metrics(), history["test_accuracy"], selection.predictions_of(folder))
 
 
 def onsets_in_words() -> str:
     """The divergence onset that a range test found for each variant, for prose: "sgd_lr_factor 0.25: 0.152"."""
-    base = run_folder.RunFolder(PUBLISHED).record("lr_find")
+    base = run_folder.RunFolder(PUBLISHED).record(RangeTestRecord)
     found = []
     for folder in _folders():
-        record = folder.record("lr_find")
+        record = folder.record(RangeTestRecord)
         if base and record:
-            onset = record["result"].get("suggestions", {}).get("divergence onset")
-            changes = _changed(record["parameters"], base["parameters"])
-            found.append(f"{in_words(changes)}: {f'{onset:.3g}' if onset else 'not found'}")
+            changes = _changed(record.parameters, base.parameters)
+            found.append(f"{in_words(changes)}: {f'{record.onset:.3g}' if record.onset else 'not found'}")
     return "; ".join(found) or "(no other recipe was tested)"
 
 
@@ -106,8 +103,8 @@ def rows(found: list[Variant]) -> list[list[str]]:
     return [
         [
             one.name,
-            *(f"{100 * one.metrics[f'test_accuracy{way}']:.2f} %" for way in ("", "_flip", "_crops")),
-            f"{one.metrics['test_loss']:.4f}",
+            *(f"{100 * getattr(one.metrics, f'test_accuracy{way}'):.2f} %" for way in ("", "_flip", "_crops")),
+            f"{one.metrics.test_loss:.4f}",
             str(len(one.wrong)),
             str(len(one.wrong & found[0].wrong)) if one is not found[0] else "",
         ]
@@ -118,7 +115,7 @@ def rows(found: list[Variant]) -> list[list[str]]:
 def paired_error(found: list[Variant]) -> float:
     """The standard error of how far the first variant is ahead of the published training, see `lead_in_words`; 0-1."""
     base, other = found[:2]
-    return len(base.wrong ^ other.wrong) ** 0.5 / base.metrics["test_images"]
+    return len(base.wrong ^ other.wrong) ** 0.5 / base.metrics.test_images
 
 
 def lead_in_words(found: list[Variant]) -> dict[str, str]:
