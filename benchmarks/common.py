@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from gradcam_report.config import ReportError, project_root
-from gradcam_report.runs import io, plain
+from gradcam_report.runs import io
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -101,7 +101,7 @@ def results(out: Path) -> dict[str, Any]:
     if not out.exists():
         return {}
     try:
-        return plain.json_object(out)
+        return io.read_json(out)
     except ReportError:
         raise ReportError(f"{out} is damaged; delete it or name another file with --out.") from None
 

@@ -10,7 +10,7 @@ from gradcam_report.runs.records import (
     RangeTestResult,
     RunRecord,
     TrainingRecipe,
-    TrainingResult,
+    RunResult,
 )
 
 CLASSES = [f"class {number}" for number in range(10)]
@@ -30,7 +30,7 @@ def provenance(**given: Any) -> Provenance:
 
 
 def run_record(classes: list[str] = CLASSES, **parameters: Any) -> RunRecord:
-    result = TrainingResult(lr_source="the parameter max_lr", classes=classes)
+    result = RunResult(lr_source="the parameter max_lr", classes=classes)
     return RunRecord(parameters=TrainingRecipe(**parameters), result=result, provenance=provenance())
 
 

@@ -81,11 +81,11 @@ class Provenance(Record):
     data: str
     system: str
     versions: dict[str, str]
-    commit: str | None
+    commit: str | None = None  # None outside git
     wall_seconds: Seconds | None = _optional()
 
 
-class TrainingResult(Record):
+class RunResult(Record):
     """Where a training's peak rate came from, in words, and the names of its classes."""
 
     lr_source: str
@@ -104,7 +104,7 @@ class RunRecord(Record):
 
     FILE: ClassVar[str] = "run.json"
     parameters: TrainingRecipe
-    result: TrainingResult
+    result: RunResult
     provenance: Provenance
 
 
