@@ -35,7 +35,7 @@ from gradcam_report.config import (
     RangeTestConfig,
     project_root,
 )
-from gradcam_report.data import augmentation, cifar10
+from gradcam_report.data import augmentation, datasets
 from gradcam_report.explain import cam
 from gradcam_report.runs import folder as run_folder
 from gradcam_report.training import lr_range_test
@@ -50,9 +50,9 @@ GROWTH: dict[str, list[dict[str, int]]] = {
 }
 
 
-def dataset(images: int) -> cifar10.Dataset:
+def dataset(images: int) -> datasets.Dataset:
     """Drawn images."""
-    return cifar10.load(DataConfig(dataset="shapes", train_size=images, test_size=16))
+    return datasets.load(DataConfig(dataset="shapes", train_size=images, test_size=16))
 
 
 def augmenting(images: int, device: torch.device) -> tuple[Callable[[], Any], Callable[[], Any]]:

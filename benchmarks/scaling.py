@@ -24,7 +24,7 @@ from torch import nn
 
 from gradcam_report import model
 from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, project_root
-from gradcam_report.data import augmentation, cifar10
+from gradcam_report.data import augmentation, datasets
 from gradcam_report.runs import folder as run_folder
 from gradcam_report.training import optimizer as optim
 from gradcam_report.training.device import resolve
@@ -39,7 +39,7 @@ def measure_step(batch: int, repeats: int, device: str, team: Team) -> list[floa
     `ALONE`, a process takes no notice of others, even if they compute at the same time.
     """
     compute, config = resolve(device, "auto"), OptimConfig(batch_size=batch)
-    drawn = cifar10.load(DataConfig(dataset="shapes", train_size=batch, test_size=16)).to(compute.device)
+    drawn = datasets.load(DataConfig(dataset="shapes", train_size=batch, test_size=16)).to(compute.device)
     net = compute.place(model.build(0))
     net.train()
     step = optim.Step(net, optim.build_optimizer(net, config, compute, lr=1e-3), config, compute, team)

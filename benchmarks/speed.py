@@ -29,12 +29,13 @@ import torch.nn.functional as F
 from common import RESULTS, add, peak_memory, ratio, results, spread, start, timed
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
-from torchvision import datasets, transforms
+from torchvision import transforms
+from torchvision.datasets import CIFAR10
 from tqdm import tqdm
 
 from gradcam_report import model
 from gradcam_report.config import LAYERS, AugmentConfig, DataConfig, OptimConfig, ReportError
-from gradcam_report.data import augmentation, cifar10
+from gradcam_report.data import augmentation, cifar10, datasets
 from gradcam_report.explain import cam
 from gradcam_report.runs import folder as run_folder
 from gradcam_report.training import evaluation, optimizer
@@ -50,8 +51,8 @@ class Usual:
     def __init__(self, root: Path, batch: int, images: int, device: torch.device, workers: int) -> None:
         steps = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
         augmented = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), *steps]
-        train = datasets.CIFAR10(str(root), train=True, transform=transforms.Compose(augmented))
-        test = datasets.CIFAR10(str(root), train=False, transform=transforms.Compose(steps))
+        train = CIFAR10(str(root), train=True, transform=transforms.Compose(augmented))
+        test = CIFAR10(str(root), train=False, transform=transforms.Compose(steps))
         options: dict[str, Any] = {"batch_size": batch, "num_workers": workers, "persistent_workers": workers > 0}
         self.train_loader = DataLoader(train, shuffle=True, **options)
         self.test_loader = DataLoader(Subset(test, range(images)), **options)
@@ -85,7 +86,7 @@ class Usual:
 class Ours:
     """The report's own step on images that stay on the device."""
 
-    def __init__(self, dataset: cifar10.Dataset, batch: int, compute: Compute) -> None:
+    def __init__(self, dataset: datasets.Dataset, batch: int, compute: Compute) -> None:
         self.data, self.compute, self.batch = dataset.to(compute.device), compute, batch
         config = OptimConfig(batch_size=batch)
         self.net = compute.place(model.build(0))
@@ -140,7 +141,7 @@ def matmul_rate(compute: Compute, size: int) -> float:
     return 2 * size**3 / min(timed(compute.device, lambda: a @ a) for _ in range(6))
 
 
-def memory_gain(asked: argparse.Namespace, dataset: cifar10.Dataset, compute: Compute) -> dict[str, Any]:
+def memory_gain(asked: argparse.Namespace, dataset: datasets.Dataset, compute: Compute) -> dict[str, Any]:
     """What keeping memory from step to step brings in large batches: on a CPU only, for PyTorch keeps a GPU's anyway.
 
     As many steps as are timed come before them, for a training has thousands of steps and few first ones.
@@ -169,7 +170,7 @@ def rest(asked: argparse.Namespace) -> None:
     time.sleep(asked.rest)
 
 
-def in_blocks(asked: argparse.Namespace, dataset: cifar10.Dataset, ours: Ours, usual: Usual) -> dict[str, list[float]]:
+def in_blocks(asked: argparse.Namespace, dataset: datasets.Dataset, ours: Ours, usual: Usual) -> dict[str, list[float]]:
     """Images a second of every way, block by block; all have warmed up before the first."""
     device, trained = ours.compute.device, asked.steps * asked.batch
     explain_ours, explain_usual = explaining(dataset.normalizer(dataset.test.images[: asked.explained]), device)
@@ -206,11 +207,11 @@ def in_blocks(asked: argparse.Namespace, dataset: cifar10.Dataset, ours: Ours, u
     return rates
 
 
-def measure(asked: argparse.Namespace, dataset: cifar10.Dataset, compute: Compute) -> dict[str, Any]:
+def measure(asked: argparse.Namespace, dataset: datasets.Dataset, compute: Compute) -> dict[str, Any]:
     """All measurements, as they are stored."""
     kept = memory_gain(asked, dataset, compute)  # before the usual loop and its workers take memory and cores
     ours = Ours(dataset, asked.batch, compute)
-    usual = Usual(cifar10.cifar10_root(""), asked.batch, asked.test_images, compute.device, asked.workers)
+    usual = Usual(cifar10.locate("").parent, asked.batch, asked.test_images, compute.device, asked.workers)
     ours.net.train()
     compiling = ours.step.warm_up(*next(ours.batches)) if compute.compiles else 0.0
     rates = in_blocks(asked, dataset, ours, usual)
@@ -249,7 +250,7 @@ def main() -> None:
     results(asked.out)  # an error now, not after the measurements
     started, commit = time.perf_counter(), run_folder.commit()
     compute = resolve(asked.device, "auto")
-    dataset = cifar10.load(DataConfig(dataset="cifar10", test_size=asked.test_images))
+    dataset = datasets.load(DataConfig(dataset="cifar10", test_size=asked.test_images))
     with tempfile.TemporaryDirectory() as empty:
         if compute.compiles:  # timed as where nothing was compiled before
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = empty

@@ -20,7 +20,7 @@ from ingredients import INGREDIENTS
 from tqdm import tqdm
 
 from gradcam_report.config import DataConfig, ReportError, TrainingParams
-from gradcam_report.data import cifar10
+from gradcam_report.data import datasets
 from gradcam_report.runs import folder as run_folder
 from gradcam_report.runs import io
 from gradcam_report.training.device import Compute, memory_kept, resolve
@@ -57,7 +57,7 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def train_point(
-    dataset: cifar10.Dataset, changes: dict[str, Any], seed: int, epochs: int, device: str
+    dataset: datasets.Dataset, changes: dict[str, Any], seed: int, epochs: int, device: str
 ) -> dict[str, Any]:
     """Train one point and judge it on the validation images, in the weights' last state and fp32.
 
@@ -122,7 +122,7 @@ def main() -> None:
     )
     length = {k: getattr(asked, k) for k in ("dataset", "train_size", "val_size", "epochs")}
     results = stored(out, length)
-    dataset, commit = cifar10.load(config), run_folder.commit()
+    dataset, commit = datasets.load(config), run_folder.commit()
     done = {(point["name"], point["seed"]) for point in results["points"]}
     for seed in range(asked.seeds):
         for name, changes in STUDIES[asked.study].items():

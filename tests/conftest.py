@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from visiting import Visit
 
-    from gradcam_report.data.cifar10 import Dataset
+    from gradcam_report.data.datasets import Dataset
 
 settings.register_profile("busy", deadline=None)  # how long an example takes says more about the machine than the code
 settings.register_profile("long", deadline=None, max_examples=10_000)  # what reads files that others made
@@ -41,10 +41,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def six_errors(project: Path) -> Path:
     """`runs/six`, a finished run on `shapes` whose predictions of 40 test images hold six errors."""
-    from gradcam_report.data import cifar10
+    from gradcam_report.data import datasets
 
     folder = project / "runs" / "six"
-    labels = cifar10.draw_shapes(40, seed=cifar10.SHAPES_TEST_SEED).labels.numpy()
+    labels = datasets.synthetic_images(40, seed=datasets.SHAPES_TEST_SEED).labels.numpy()
     logits = np.zeros((40, 10), np.float32)
     logits[np.arange(40), labels] = 3
     wrong = np.array([2, 5, 11, 17, 23, 31])
@@ -55,7 +55,7 @@ def six_errors(project: Path) -> Path:
         part: random.normal(size=(count, 8)).astype(np.float16) for part, count in (("train", 24), ("test", 40))
     }
     io.write_arrays(folder / "features.npz", **features)
-    classes = list(cifar10.CLASSES["shapes"])
+    classes = list(datasets.CLASSES["shapes"])
     io.write_json(folder / "run.json", run_record(classes, dataset="shapes", train_size=24, test_size=40))
     return folder
 
@@ -72,9 +72,9 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def small_shapes() -> "Dataset":
     """96 training, 32 validation and 48 test images of `shapes`."""
-    from gradcam_report.data import cifar10
+    from gradcam_report.data import datasets
 
-    return cifar10.load(DataConfig(dataset="shapes", train_size=96, val_size=32, test_size=48))
+    return datasets.load(DataConfig(dataset="shapes", train_size=96, val_size=32, test_size=48))
 
 
 @pytest.fixture(scope="session")

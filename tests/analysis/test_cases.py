@@ -10,7 +10,7 @@ import pytest
 from gradcam_report.analysis import calibration, selection
 from gradcam_report.analysis import predictions as errors
 from gradcam_report.config import ReportError, parse_params
-from gradcam_report.data import cifar10
+from gradcam_report.data import datasets
 from gradcam_report.execution import runner
 from gradcam_report.runs import folder as run_folder
 from gradcam_report.runs import io
@@ -21,7 +21,7 @@ def test_six_errors_are_all_that_is_shown(six_errors: Path) -> None:
     chosen = selection.choose(parse_params("error_analysis", {"run_dir": "runs/six"}))
     assert chosen.indices.tolist() == [31, 23, 17, 11, 5, 2]  # the most confident first
     assert np.array_equal(
-        chosen.images, cifar10.draw_shapes(40, cifar10.SHAPES_TEST_SEED).images.numpy()[chosen.indices]
+        chosen.images, datasets.synthetic_images(40, datasets.SHAPES_TEST_SEED).images.numpy()[chosen.indices]
     )
     assert (chosen.true != chosen.predicted).all() and chosen.dataset == "shapes"
     assert (chosen.probability(chosen.predicted) > chosen.probability(chosen.true)).all()
@@ -34,7 +34,7 @@ def test_training_images_come_with_their_features_row_for_row(six_errors: Path) 
     assert record is not None
     train, features = selection.training_images(folder, record, "")
     config = parse_params("training", {"dataset": "shapes", "train_size": 24, "test_size": 40}).data
-    expected = cifar10.load(config).train
+    expected = datasets.load(config).train
     assert np.array_equal(train.images, expected.images) and features.shape == (24, 8)
     assert selection.test_features(folder).shape == (40, 8)
     (folder / "features.npz").unlink()
@@ -105,7 +105,7 @@ def test_another_seed_that_answered_other_questions_is_refused(six_errors: Path)
 def test_titles_and_images_of_any_rows(six_errors: Path) -> None:
     params = parse_params("error_analysis", {"run_dir": "runs/six"})
     chosen, rows = selection.choose(params), np.array([3, 5])
-    drawn = cifar10.draw_shapes(40, cifar10.SHAPES_TEST_SEED).images.numpy()
+    drawn = datasets.synthetic_images(40, datasets.SHAPES_TEST_SEED).images.numpy()
     assert np.array_equal(selection.images_at(chosen, params, rows), drawn[[3, 5]])
     assert selection.images_at(chosen, params, rows[:0]).shape == (0, 3, 32, 32)
     right, wrong = selection.titles(chosen.predictions, rows, chosen.classes)

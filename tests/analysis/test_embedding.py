@@ -10,7 +10,7 @@ from torch import nn
 
 from gradcam_report import model
 from gradcam_report.analysis import features
-from gradcam_report.data import cifar10
+from gradcam_report.data import datasets
 from gradcam_report.training import evaluation, results
 from gradcam_report.training.device import Compute
 
@@ -62,7 +62,7 @@ def test_clumps_stay_clumps_in_the_plane(method: str):
     np.testing.assert_array_equal(plane, features.in_the_plane(points, method))  # the same picture every time
 
 
-def test_features_are_what_the_linear_layer_is_given(small_shapes: cifar10.Dataset):
+def test_features_are_what_the_linear_layer_is_given(small_shapes: datasets.Dataset):
     net = model.build(0, width=8).train()
     head = net.linear
     found = evaluation.features(net, small_shapes.test, small_shapes.normalizer, CPU, batch=20)

@@ -78,7 +78,7 @@ def test_what_is_no_picture_is_refused_in_a_sentence(project: Path, content: byt
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(picture, "MOST_PIXELS", 99)
+    monkeypatch.setattr(picture, "MAX_PIXELS", 99)
     Image.new("RGB", (10, 10)).save(project / "x.png")
     with pytest.raises(ReportError, match="with 10 x 10 pixels; make it smaller"):
         picture.read("x.png")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gradcam_report import model
 from gradcam_report.config import LAYERS, ReportError, parse_params
-from gradcam_report.data import cifar10
+from gradcam_report.data import datasets
 from gradcam_report.explain import cam
 from gradcam_report.faithfulness import experiments, measures, metrics
 from gradcam_report.runs import io
@@ -98,7 +98,7 @@ def test_drop_and_increase_by_hand() -> None:
 
 
 def test_ground_truth_rates_the_mask_itself_best() -> None:
-    drawn = cifar10.draw_shapes(20, seed=2)
+    drawn = datasets.synthetic_images(20, seed=2)
     maps = {"truth": drawn.masks.float()} | experiments.baselines(drawn.images)
     found = experiments.ground_truth(maps, drawn.masks)
     assert list(found) == ["pointing", "energy", "overlap"] and list(found["energy"]) == [
@@ -157,23 +157,23 @@ def test_the_sentences_name_winner_baseline_and_numbers() -> None:
 
 def test_only_drawings_that_the_network_gets_right_are_used(net: model.ResNet18) -> None:
     drawn, normalised = experiments.drawings(net, 200)
-    everything = cifar10.draw_shapes(200, seed=cifar10.SHAPES_TEST_SEED)
-    right = net(cifar10.NORMALIZERS["shapes"](everything.images)).argmax(1) == everything.labels
+    everything = datasets.synthetic_images(200, seed=datasets.SHAPES_TEST_SEED)
+    right = net(datasets.NORMALIZERS["shapes"](everything.images)).argmax(1) == everything.labels
     assert 0 < len(drawn) < 200 and torch.equal(drawn.indices, everything.indices[right])
-    torch.testing.assert_close(normalised, cifar10.NORMALIZERS["shapes"](drawn.images))
+    torch.testing.assert_close(normalised, datasets.NORMALIZERS["shapes"](drawn.images))
     never = model.build(seed=0, width=8)
     nn.init.constant_(never.linear.bias, 0)
     with torch.no_grad():
         never.linear.weight.zero_()
         never.linear.bias[0] = 1
-    assert cifar10.draw_shapes(1, seed=cifar10.SHAPES_TEST_SEED).labels[0] != 0
+    assert datasets.synthetic_images(1, seed=datasets.SHAPES_TEST_SEED).labels[0] != 0
     with pytest.raises(ReportError, match="none of 1 drawings right; raise probe_epochs"):
         experiments.drawings(never, 1)
 
 
 def test_the_probe_is_trained_once_and_never_over_another_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cifar10, "SHAPES_TRAIN", 200)
-    monkeypatch.setattr(cifar10, "SHAPES_TEST", 50)
+    monkeypatch.setattr(datasets, "SHAPES_TRAIN", 200)
+    monkeypatch.setattr(datasets, "SHAPES_TEST", 50)
     params = parse_params("faithfulness", {"run_dir": "runs/x", "probe_epochs": 1, "device": "cpu"})
     net, accuracy = experiments.probe(params)
     assert net.conv1.out_channels == experiments.PROBE_WIDTH and 0 <= accuracy <= 1
@@ -195,8 +195,8 @@ def test_the_probe_is_trained_once_and_never_over_another_run(project: Path, mon
 
 
 def test_an_interrupted_probe_of_other_settings_is_made_anew(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cifar10, "SHAPES_TRAIN", 200)
-    monkeypatch.setattr(cifar10, "SHAPES_TEST", 50)
+    monkeypatch.setattr(datasets, "SHAPES_TRAIN", 200)
+    monkeypatch.setattr(datasets, "SHAPES_TEST", 50)
     params = parse_params("faithfulness", {"run_dir": "runs/x", "probe_epochs": 2, "device": "cpu"})
     experiments.probe(params)
     (project / "runs/x/probe/run.json").unlink()  # as if it had been killed before its end

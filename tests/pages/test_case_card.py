@@ -14,7 +14,7 @@ from gradcam_report import model, plots
 from gradcam_report.analysis import features as embedding
 from gradcam_report.analysis import selection
 from gradcam_report.config import parse_params
-from gradcam_report.data import cifar10
+from gradcam_report.data import datasets
 from gradcam_report.explain import cam, margin
 from gradcam_report.pages import case_card
 
@@ -159,8 +159,8 @@ def test_cards_of_cases_hold_what_the_measures_say(
     made: tuple[model.ResNet18, selection.Cases, list[case_card.Card], str],
 ) -> None:
     net, chosen, found, note = made
-    assert len(found) == 6 and "Nobody was asked" in note and all(c.votes is None for c in found)
-    images = cifar10.NORMALIZERS["shapes"](torch.from_numpy(chosen.images))
+    assert len(found) == 6 and "no human labels" in note and all(c.votes is None for c in found)
+    images = datasets.NORMALIZERS["shapes"](torch.from_numpy(chosen.images))
     targets = {"predicted": torch.from_numpy(chosen.predicted), "other": torch.from_numpy(chosen.true)}
     maps = cam.explain(net, images, targets, ["layer3", "layer4"], shared=True)
     train, features = selection.training_images(chosen.folder, chosen.record, "")
@@ -186,7 +186,7 @@ def test_a_readers_picture_is_set_against_the_runner_up(six_errors: Path) -> Non
     params = parse_params("gradcam", {"run_dir": "runs/six"})
     net, own = model.build(0, width=8).eval(), torch.full((1, 3, 32, 32), 200, dtype=torch.uint8)
     one = case_card.of_picture(net, own, selection.choose(params), params)
-    logits = net(cifar10.NORMALIZERS["shapes"](own))[0].detach()
+    logits = net(datasets.NORMALIZERS["shapes"](own))[0].detach()
     assert one.true is None and [one.predicted, one.other] == logits.argsort(descending=True)[:2].tolist()
     np.testing.assert_allclose(one.probabilities, logits.softmax(0), rtol=1e-4)
     assert list(one.maps["other"]) == params.cam.layers

@@ -16,7 +16,7 @@ from gradcam_report import model
 from gradcam_report.analysis import predictions as errors
 from gradcam_report.analysis import selection
 from gradcam_report.config import LAYERS, ReportError, parse_params
-from gradcam_report.data import cifar10, human_labels
+from gradcam_report.data import datasets, human_labels
 from gradcam_report.explain import cam
 from gradcam_report.pages import explorer
 
@@ -65,7 +65,7 @@ def test_the_table_says_what_the_network_said(found: explorer.Explorer, chosen: 
         assert "v" not in row and "k" not in row and "people" not in row["s"]  # nobody was asked about drawn shapes
         shown = chosen.classes[row["p"]]
         assert row["n"].startswith(f"number {row['i']}, {shown} ") and f"The network answers “{shown}”" in row["s"]
-    assert found.note == "Nobody was asked about drawn images."
+    assert "no human labels for synthetic images" in found.note
     assert all(len(part) == 0 for part in explorer.against_people(found))
 
 
@@ -74,7 +74,7 @@ def test_the_pages_pictures_hold_images_and_maps(
 ) -> None:
     page = explorer.page(found)
     sprite, tiles = picture(page, "sprite"), picture(page, "maps")[..., 0]
-    images = cifar10.NORMALIZERS["shapes"](torch.from_numpy(chosen.images))
+    images = datasets.NORMALIZERS["shapes"](torch.from_numpy(chosen.images))
     targets = {
         name: torch.tensor([row[key] for row in found.table]) for name, key in (("predicted", "p"), ("other", "o"))
     }
@@ -138,8 +138,8 @@ def test_votes_and_kinds_are_told_where_people_were_asked(
 ) -> None:
     votes = np.zeros((10_000, 10), np.int64)
     votes[:, 3] = 50
-    judged = human_labels.Judgements(votes, np.zeros(10_000, dtype=bool))
-    monkeypatch.setattr(human_labels, "asked_about", lambda dataset, root: (judged, ""))
+    people = human_labels.HumanLabels(votes, np.zeros(10_000, dtype=bool))
+    monkeypatch.setattr(human_labels, "load", lambda dataset, root: people)
     found = explorer.collect(net, chosen, parse_params("explorer", {"run_dir": "runs/six"}))
     for row in found.table:
         assert row["v"] == votes[0].tolist() and row["k"] == (2 if row["t"] == 3 else 0)

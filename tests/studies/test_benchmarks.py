@@ -15,7 +15,7 @@ import study
 import torch
 
 from gradcam_report.config import CHAPTERS, BenchmarkConfig, DataConfig, ReportError, parse_params, project_root
-from gradcam_report.data import cifar10
+from gradcam_report.data import datasets
 from gradcam_report.runs import io
 from gradcam_report.studies import scaling
 from gradcam_report.studies import speed as benchmark
@@ -47,7 +47,7 @@ def test_a_study_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Mo
     out, trained = tmp_path / "ablation.json", []
     real = study.train_point
 
-    def stopped(dataset: cifar10.Dataset, changes: dict, *rest: object) -> dict:
+    def stopped(dataset: datasets.Dataset, changes: dict, *rest: object) -> dict:
         trained.append(changes)
         if len(trained) == 2:
             raise KeyboardInterrupt
@@ -71,7 +71,7 @@ def test_a_point_is_the_reports_own_training_judged_on_the_validation_images(nar
     """A point without changes gives the loss and accuracy that the training chapter records for those images."""
     from gradcam_report.training import trainer as train
 
-    dataset = cifar10.load(DataConfig(dataset="shapes", train_size=48, val_size=24, test_size=8))
+    dataset = datasets.load(DataConfig(dataset="shapes", train_size=48, val_size=24, test_size=8))
     found = study.train_point(dataset, {"precision": "fp32", "batch_size": 16}, seed=1, epochs=2, device="cpu")
     params = parse_params("training", {"epochs": 2, "seed": 1, "batch_size": 16})
     recipe = train.Recipe(params.augment, params.optim, params.schedule, 1)
@@ -141,7 +141,7 @@ def test_keeping_memory_is_timed_on_a_cpu_against_not_keeping_it(monkeypatch: py
     monkeypatch.setattr(common.time, "perf_counter", lambda: now[0])
     asked, nothing = (
         argparse.Namespace(large_batch=500, steps=4, repeats=3),
-        cifar10.load(DataConfig(dataset="shapes", train_size=1, test_size=1)),
+        datasets.load(DataConfig(dataset="shapes", train_size=1, test_size=1)),
     )
     found = speed.memory_gain(asked, nothing, study.resolve("cpu", "fp32"))
     assert found["ratio_kept"] == {"median": 1.5, "low": 1.5, "high": 1.5, "repeats": 3}
@@ -223,7 +223,7 @@ def test_power_is_what_the_hardware_is_rated_for(compute: str, watts: float) -> 
 
 def test_a_training_whose_last_step_spoils_the_weights_is_a_result_too(monkeypatch: pytest.MonkeyPatch, narrow: None):
     monkeypatch.setattr(study, "score", lambda logits, labels: (float("nan"), 0.1))
-    dataset = cifar10.load(DataConfig(dataset="shapes", train_size=32, val_size=24, test_size=1))
+    dataset = datasets.load(DataConfig(dataset="shapes", train_size=32, val_size=24, test_size=1))
     found = study.train_point(dataset, {}, 0, 1, "cpu")
     assert found["val_accuracy"] is found["val_loss"] is None and "compute" in found
 

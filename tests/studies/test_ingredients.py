@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 from gradcam_report.config import DataConfig, parse_params
-from gradcam_report.data import cifar10
+from gradcam_report.data import datasets
 from gradcam_report.training.device import resolve
 from gradcam_report.training.trainer import Recipe, Trainer
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("few_threads", "narrow")
 
 
 def trainer(epochs: int = 2, **values: object) -> Trainer:
-    dataset = cifar10.load(DataConfig(dataset="shapes", train_size=24, test_size=8))
+    dataset = datasets.load(DataConfig(dataset="shapes", train_size=24, test_size=8))
     params = parse_params("training", {"epochs": epochs, "batch_size": 8, "precision": "fp32", **values})
     return Trainer(dataset, Recipe(params.augment, params.optim, params.schedule, 0), resolve("cpu", "fp32"))
 

@@ -13,7 +13,7 @@ from torchvision.transforms.v2.functional import affine, hflip
 from gradcam_report import model
 from gradcam_report.analysis.predictions import softmax
 from gradcam_report.config import DataConfig
-from gradcam_report.data import cifar10
+from gradcam_report.data import datasets
 from gradcam_report.training import evaluation
 from gradcam_report.training.device import Compute
 
@@ -23,11 +23,11 @@ pytestmark = pytest.mark.usefixtures("few_threads")
 
 
 @pytest.fixture(scope="module")
-def dataset() -> cifar10.Dataset:
-    return cifar10.load(DataConfig(dataset="shapes", train_size=40, test_size=20, val_size=8))
+def dataset() -> datasets.Dataset:
+    return datasets.load(DataConfig(dataset="shapes", train_size=40, test_size=20, val_size=8))
 
 
-def test_predict_is_the_plain_forward_pass(dataset: cifar10.Dataset):
+def test_predict_is_the_plain_forward_pass(dataset: datasets.Dataset):
     net = model.build(seed=0, width=8)
     for training in (True, False):
         net.train(training)
@@ -39,7 +39,7 @@ def test_predict_is_the_plain_forward_pass(dataset: cifar10.Dataset):
         torch.testing.assert_close(logits, plain, rtol=1e-4, atol=1e-5)
 
 
-def test_predict_leaves_the_mode_after_an_error(dataset: cifar10.Dataset):
+def test_predict_leaves_the_mode_after_an_error(dataset: datasets.Dataset):
     net = model.build(seed=0, width=8).train()
     net.linear = nn.Linear(1, 10)
     with pytest.raises(RuntimeError):
@@ -74,7 +74,7 @@ def test_what_comes_into_view_is_reflected():
     assert torch.equal(evaluation.moved(images, 1, 0), images) and torch.equal(evaluation.moved(images, 0, 0), images)
 
 
-def test_test_time_augmentation_is_the_mean_that_its_source_describes(dataset: cifar10.Dataset):
+def test_test_time_augmentation_is_the_mean_that_its_source_describes(dataset: datasets.Dataset):
     """Jordan 2024: half for the image and its mirror image, half for both of two diagonally moved copies."""
     net = model.build(seed=0, width=8).eval()
 

@@ -22,7 +22,7 @@ from torch_lr_finder import LRFinder
 
 from gradcam_report import model
 from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, RangeTestConfig, ReportError, parse_params
-from gradcam_report.data import augmentation, cifar10
+from gradcam_report.data import augmentation, datasets
 from gradcam_report.training import lr_range_test, trainer
 from gradcam_report.training import optimizer as optim
 from gradcam_report.training.device import Compute
@@ -393,7 +393,7 @@ def asked(**more: object) -> dict:
 
 def plain_range_test(params: dict) -> list[float]:
     """Plain PyTorch on the batches of the training's first epochs: what the losses should be."""
-    dataset = cifar10.load(DataConfig(dataset="shapes", train_size=20, test_size=8))
+    dataset = datasets.load(DataConfig(dataset="shapes", train_size=20, test_size=8))
     net = model.build(0).train()
     weights = [p for n, p in net.named_parameters() if "conv" in n or "shortcut.0" in n or n == "linear.weight"]
     others = [p for p in net.parameters() if all(p is not w for w in weights)]

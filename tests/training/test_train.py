@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gradcam_report.analysis.predictions import softmax
 from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, ReportError, ScheduleConfig, parse_params
-from gradcam_report.data import cifar10
+from gradcam_report.data import datasets
 from gradcam_report.runs import folder as run_folder
 from gradcam_report.runs import io
 from gradcam_report.training import evaluation, results, schedule
@@ -34,11 +34,13 @@ IDENTITY = {"seed": 0, "max_lr": 0.1}
 
 
 @pytest.fixture(scope="module")
-def dataset() -> cifar10.Dataset:
-    return cifar10.load(DataConfig(dataset="shapes", train_size=40, test_size=20, val_size=8))
+def dataset() -> datasets.Dataset:
+    return datasets.load(DataConfig(dataset="shapes", train_size=40, test_size=20, val_size=8))
 
 
-def trainer(dataset: cifar10.Dataset, epochs: int = 3, max_lr: float = 0.1, compute: Compute = CPU, **optimizer: float):
+def trainer(
+    dataset: datasets.Dataset, epochs: int = 3, max_lr: float = 0.1, compute: Compute = CPU, **optimizer: float
+):
     optim_config = OptimConfig(**{"batch_size": 16, **optimizer})
     recipe = train.Recipe(AugmentConfig(), optim_config, ScheduleConfig(epochs=epochs, max_lr=max_lr), seed=0)
     return train.Trainer(dataset, recipe, compute, width=8)
@@ -85,7 +87,7 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_almost_zero(total: int, max_lr
         assert lrs[-1] == pytest.approx(max_lr / (total - rising))
 
 
-def test_one_cycle_is_stepped_every_iteration(dataset: cifar10.Dataset, tmp_path: Path):
+def test_one_cycle_is_stepped_every_iteration(dataset: datasets.Dataset, tmp_path: Path):
     subject, seen = trainer(dataset, epochs=2), []
     real = subject.step
     subject.step = lambda *batch: seen.append([g["lr"] for g in subject.optimizer.param_groups]) or real(*batch)
@@ -105,7 +107,7 @@ def plain_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> flo
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_step_returns_the_loss_and_the_hits_before_it(dataset: cifar10.Dataset, smoothing: float):
+def test_step_returns_the_loss_and_the_hits_before_it(dataset: datasets.Dataset, smoothing: float):
     subject = trainer(dataset, label_smoothing=smoothing)
     images, labels = dataset.normalizer(dataset.train.images[:32]), dataset.train.labels[:32]
     with torch.no_grad():
@@ -119,10 +121,10 @@ def test_step_returns_the_loss_and_the_hits_before_it(dataset: cifar10.Dataset, 
 # --- evaluation
 
 
-def test_each_epoch_is_judged_on_clean_images(dataset: cifar10.Dataset, tmp_path: Path):
+def test_each_epoch_is_judged_on_clean_images(dataset: datasets.Dataset, tmp_path: Path):
     subject = trainer(dataset, epochs=1)
     subject.fit(run_folder.RunFolder(tmp_path), IDENTITY, progress=False)
-    splits = {"clean_train": dataset.train.at(torch.arange(20)), "test": dataset.test, "val": dataset.val}
+    splits = {"clean_train": dataset.train.select(torch.arange(20)), "test": dataset.test, "val": dataset.val}
     for name, part in splits.items():
         with torch.no_grad():
             logits = subject.net.eval()(dataset.normalizer(part.images)).double()
@@ -132,7 +134,7 @@ def test_each_epoch_is_judged_on_clean_images(dataset: cifar10.Dataset, tmp_path
 
 
 def test_the_last_epoch_is_judged_in_fp32_on_the_published_weights(
-    dataset: cifar10.Dataset, tmp_path: Path, monkeypatch
+    dataset: datasets.Dataset, tmp_path: Path, monkeypatch
 ):
     subject, used = trainer(dataset, epochs=2, compute=Compute(torch.device("cpu"), "bf16")), []
     real = evaluation.predict
@@ -154,7 +156,7 @@ def test_the_last_epoch_is_judged_in_fp32_on_the_published_weights(
 
 def test_training_learns(tmp_path: Path):
     """A narrow network learns a few dozen images by heart."""
-    shapes = cifar10.load(DataConfig(dataset="shapes", train_size=32, test_size=32))
+    shapes = datasets.load(DataConfig(dataset="shapes", train_size=32, test_size=32))
     as_they_are = AugmentConfig(crop_padding=0, flip="none")
     optimizer = OptimConfig(batch_size=8, label_smoothing=0.0)
     recipe = train.Recipe(as_they_are, optimizer, ScheduleConfig(epochs=10, max_lr=0.05), seed=0)
@@ -181,7 +183,7 @@ def same(one: train.Trainer, other: train.Trainer) -> None:
 
 
 @pytest.mark.parametrize(("killed_in", "momentum"), [(2, 0.9), (3, 0.9), (2, 0.0)])
-def test_a_killed_run_resumes_exactly(dataset: cifar10.Dataset, tmp_path: Path, killed_in: int, momentum: float):
+def test_a_killed_run_resumes_exactly(dataset: datasets.Dataset, tmp_path: Path, killed_in: int, momentum: float):
     folder = run_folder.RunFolder(tmp_path)
     straight = trainer(dataset, momentum=momentum)
     straight.fit(run_folder.RunFolder(tmp_path / "straight"), IDENTITY, progress=False)
@@ -198,7 +200,7 @@ def test_a_killed_run_resumes_exactly(dataset: cifar10.Dataset, tmp_path: Path, 
     same(resumed, straight)
 
 
-def test_a_checkpoint_of_another_recipe_is_left_alone(dataset: cifar10.Dataset, tmp_path: Path):
+def test_a_checkpoint_of_another_recipe_is_left_alone(dataset: datasets.Dataset, tmp_path: Path):
     folder, first = run_folder.RunFolder(tmp_path), trainer(dataset, epochs=1)
     first.fit(folder, IDENTITY, progress=False)
     fresh = trainer(dataset, epochs=1)
@@ -214,7 +216,7 @@ def test_a_checkpoint_of_another_recipe_is_left_alone(dataset: cifar10.Dataset, 
 
 
 def test_what_went_on_elsewhere_names_both_and_adds_up_the_time(
-    dataset: cifar10.Dataset, project: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: datasets.Dataset, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = run_folder.RunFolder("runs/moved")
     folder.prepare()
@@ -243,7 +245,7 @@ def test_what_went_on_elsewhere_names_both_and_adds_up_the_time(
 
 
 def test_a_training_that_never_ran_on_a_machine_does_not_name_it(
-    dataset: cifar10.Dataset, project: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: datasets.Dataset, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = run_folder.RunFolder("runs/moved")
     folder.prepare()
@@ -254,14 +256,14 @@ def test_a_training_that_never_ran_on_a_machine_does_not_name_it(
     assert other.resume(folder, IDENTITY) and other.machines == ["machine B"]
 
 
-def test_a_damaged_checkpoint_is_named(dataset: cifar10.Dataset, tmp_path: Path):
+def test_a_damaged_checkpoint_is_named(dataset: datasets.Dataset, tmp_path: Path):
     (tmp_path / train.CHECKPOINT).write_bytes(b"truncated")
     with pytest.raises(ReportError, match=r"checkpoint\.safetensors cannot be read"):
         trainer(dataset).resume(run_folder.RunFolder(tmp_path), IDENTITY)
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_divergence_stops_with_advice_and_keeps_the_checkpoint(dataset: cifar10.Dataset, tmp_path: Path, loss: float):
+def test_divergence_stops_with_advice_and_keeps_the_checkpoint(dataset: datasets.Dataset, tmp_path: Path, loss: float):
     folder, subject = run_folder.RunFolder(tmp_path), trainer(dataset)
     subject.step = breaking_at(subject.step, number=5, loss=loss)
     with pytest.raises(train.Diverged, match=r"of epoch 2 at a rate of .*smaller max_lr than 0\.1,"):
@@ -272,7 +274,7 @@ def test_divergence_stops_with_advice_and_keeps_the_checkpoint(dataset: cifar10.
 
 
 @pytest.mark.parametrize("epochs", [1, 2])
-def test_weights_spoiled_by_the_last_step_are_not_kept(dataset: cifar10.Dataset, tmp_path: Path, epochs: int):
+def test_weights_spoiled_by_the_last_step_are_not_kept(dataset: datasets.Dataset, tmp_path: Path, epochs: int):
     """Its loss was still finite, so only the evaluation can tell."""
     folder, subject = run_folder.RunFolder(tmp_path), trainer(dataset, epochs=epochs)
     subject.save(folder, IDENTITY)
@@ -291,7 +293,7 @@ def test_weights_spoiled_by_the_last_step_are_not_kept(dataset: cifar10.Dataset,
     assert fresh.resume(folder, IDENTITY) and fresh.epoch == epochs - 1
 
 
-def test_a_rate_far_too_high_diverges(dataset: cifar10.Dataset, tmp_path: Path):
+def test_a_rate_far_too_high_diverges(dataset: datasets.Dataset, tmp_path: Path):
     subject = trainer(dataset)
     object.__setattr__(subject.recipe.schedule, "max_lr", 1e30)
     with pytest.raises(train.Diverged, match="use a smaller max_lr than 1e"):
@@ -318,7 +320,7 @@ def test_in_run_stores_what_scikit_learn_computes(project: Path):
     stored = np.load(folder / "predictions.npz")
     logits, labels = stored["logits"], stored["labels"]
     assert (logits.dtype, labels.dtype, stored["indices"].dtype) == (np.float32, np.int64, np.int64)
-    expected = cifar10.load(DataConfig(dataset="shapes", train_size=32, test_size=20, val_size=8)).test
+    expected = datasets.load(DataConfig(dataset="shapes", train_size=32, test_size=20, val_size=8)).test
     np.testing.assert_array_equal(labels, expected.labels)
     np.testing.assert_array_equal(stored["indices"], expected.indices)
     chances = softmax(logits.astype(np.float64))
@@ -344,8 +346,8 @@ def test_saved_weights_reproduce_the_stored_logits_exactly(project: Path):
     assert {t.dtype for n, t in weights.items() if "num_batches" not in n} == {torch.float16}
     net = train.load_model(folder)
     assert not net.training and {p.dtype for p in net.parameters()} == {torch.float32}
-    test = cifar10.load(DataConfig(dataset="shapes", train_size=32, test_size=20)).test
-    logits = evaluation.predict(net, test, cifar10.NORMALIZERS["shapes"], CPU)
+    test = datasets.load(DataConfig(dataset="shapes", train_size=32, test_size=20)).test
+    logits = evaluation.predict(net, test, datasets.NORMALIZERS["shapes"], CPU)
     np.testing.assert_array_equal(logits, np.load(folder / "predictions.npz")["logits"])
 
 
@@ -513,7 +515,7 @@ def test_in_run_trains_with_the_peak_rate_found(project: Path):
 
 
 def test_where_the_step_is_compiled_it_is_warmed_up_before_the_first_epoch(
-    dataset: cifar10.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: datasets.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(Compute, "compiles", property(lambda self: True))
     seen: list[tuple[int, int]] = []

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import config
 from ..config import ErrorAnalysisParams, ExplorerParams, FaithfulnessParams, GradCamParams
-from ..data import cifar10
+from ..data import datasets
 from ..formatting import error_title
 from ..runs import folder as run_folder
 from ..runs import io
@@ -138,7 +138,7 @@ def images_at(cases: Cases, params: WithImages, rows: np.ndarray) -> np.ndarray:
     indices = cases.predictions.indices[rows]
     if not len(indices):
         return np.empty((0, 3, 32, 32), np.uint8)
-    return cifar10.test_images(cases.dataset, params.images.data_root, indices).numpy()
+    return datasets.test_images(cases.dataset, params.images.data_root, indices).numpy()
 
 
 def calibrated(folder: run_folder.RunFolder, predictions: errors.Predictions) -> tuple[np.ndarray, list[float], str]:
@@ -178,15 +178,14 @@ def _features(folder: run_folder.RunFolder, part: str, count: int) -> np.ndarray
 
 def training_images(
     folder: run_folder.RunFolder, record: RunRecord, data_root: str
-) -> tuple[cifar10.Split, np.ndarray]:
+) -> tuple[datasets.Split, np.ndarray]:
     """The images that a run was trained on, and their features float16 (N, D), row for row.
 
     Raises `ReportError` when the run holds no features or the data set cannot be had.
     """
     fields = ("dataset", "train_size", "test_size", "val_size", "seed")
-    train = cifar10.load(
-        config.DataConfig(data_root=data_root, **{name: getattr(record.parameters, name) for name in fields})
-    ).train
+    asked = config.DataConfig(data_root=data_root, **{name: getattr(record.parameters, name) for name in fields})
+    train = datasets.load(asked, datasets.CHOOSE_RUN).train
     return train, _features(folder, "train", len(train))
 
 
@@ -210,9 +209,9 @@ def _finished(params: WithImages) -> tuple[run_folder.RunFolder, RunRecord, erro
     folder = run_folder.RunFolder(params.run.run_dir)
     record = io.read_record(folder.need(RunRecord.FILE, "training"), RunRecord)
     predictions, dataset = predictions_of(folder), record.parameters.dataset
-    if record.result.classes != list(cifar10.CLASSES[dataset]):
+    if record.result.classes != list(datasets.CLASSES[dataset]):
         raise io.unreadable(folder / "run.json", f"its classes are not those of {dataset}")
-    if predictions.logits.shape[1] != len(cifar10.CLASSES[dataset]):
+    if predictions.logits.shape[1] != len(datasets.CLASSES[dataset]):
         raise io.unreadable(folder / "predictions.npz", f"it has {predictions.logits.shape[1]} classes")
     return folder, record, predictions
 
@@ -225,5 +224,5 @@ def _shown(
     rows: np.ndarray,
 ) -> Cases:
     name, root = record.parameters.dataset, params.images.data_root
-    images = cifar10.test_images(name, root, predictions.indices[rows])
+    images = datasets.test_images(name, root, predictions.indices[rows])
     return Cases(folder, record, predictions, rows, images.numpy(), record.result.classes)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..config import AugmentConfig
-from .cifar10 import Normalizer, Split
+from .datasets import Normalizer, Split
 
 EVERY = slice(None)
 

@@ -1,12 +1,12 @@
-"""An embedded, drawn stand-in for CIFAR-10 that knows which pixels decide the class.
+"""Synthetic images that stand in for CIFAR-10, with the pixels that decide the class.
 
-Ten classes, five shapes times two textures: knowing the shape or the texture alone leaves 50 % or 20 % accuracy. All
-shapes cover the same area and share one distribution of size, position, rotation and colour, and both textures paint
-half of the object in each of its two colours, so neither colours nor place nor size tell the class. The background
-carries lines, plain blobs and ribbons of either texture, drawn independently of the class.
+There are ten classes: five shapes times two textures. The shape alone gives 50 % accuracy, the texture alone 20 %. All
+shapes have the same area and one distribution of size, position, rotation and colour. Both textures paint half of the
+object in each of its two colours. So neither colour nor position nor size tells the class. The background has lines,
+plain blobs and ribbons of either texture, independent of the class.
 
-    from gradcam_report import shapes
-    images, labels, masks = shapes.draw(5000, seed=0)
+    from gradcam_report.data import shapes
+    images, labels, masks = shapes.generate(5000, seed=0)
 """
 
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ SHAPES = ("disc", "square", "triangle", "ring", "cross")
 TEXTURES = ("striped", "checked")
 CLASSES = tuple(f"{texture} {shape}" for shape in SHAPES for texture in TEXTURES)
 
-_BLOCK = 100  # images drawn in one go: a multiple of the number of classes, small enough for the CPU's cache
-_UNIFORMS = 3300  # random numbers set aside for each image; about 3072 of them become pixel noise
+_BLOCK = 100  # images generated at once: a multiple of the number of classes, small enough for the CPU's cache
+_UNIFORMS = 3300  # random numbers per image; about 3072 of them become pixel noise
 _AREA = (130.0, 250.0)  # px² of the object, 13 % to 24 % of the image
 _REACH = 0.88  # circumradius / sqrt(area) of the triangle, the shape that reaches farthest
 _ROWS, _COLUMNS = np.mgrid[:SIZE, :SIZE].astype(np.float64)
 
 
-class Shapes(NamedTuple):
+class SyntheticImages(NamedTuple):
     """Images with their classes and the pixels that decide them."""
 
     images: NDArray[np.uint8]
@@ -52,20 +52,20 @@ class _Layers(NamedTuple):
     """(N, 1, 32, 32): 0 outside of the mask, 0.5 to 1 inside (edges are softened inwards)."""
 
 
-def draw(n: int, seed: int) -> Shapes:
-    """Draw `n` images, classes in random order and as balanced as `n` allows (counts differ by one at most).
+def generate(n: int, seed: int) -> SyntheticImages:
+    """Generate `n` images, classes in random order and as balanced as `n` allows (counts differ by one at most).
 
-    Image i depends on `seed` and i alone, never on `n`: `draw(100, s)` is the beginning of `draw(5000, s)`.
+    Image i depends on `seed` and i only, not on `n`: `generate(100, s)` is the beginning of `generate(5000, s)`.
 
     Raises:
         ValueError: `n` or `seed` is negative.
     """
     if n < 0 or seed < 0:
-        raise ValueError(f"draw needs n >= 0 and seed >= 0, not n={n} and seed={seed}.")
+        raise ValueError(f"generate needs n >= 0 and seed >= 0, not n={n} and seed={seed}.")
     images = np.empty((n, 3, SIZE, SIZE), np.uint8)
     labels = np.empty(n, np.int64)
     masks = np.empty((n, SIZE, SIZE), np.bool_)
-    # Every block is drawn whole, even if only its beginning is kept: rounding may depend on an array's length.
+    # Every block is generated whole, even if only its beginning is kept: rounding may depend on an array's length.
     for start in range(0, n, _BLOCK):
         kept = slice(start, min(start + _BLOCK, n))
         uniforms = _uniforms(seed, start)
@@ -74,60 +74,60 @@ def draw(n: int, seed: int) -> Shapes:
         pixels = np.rint(255 * (background + coverage * (paint - background))).astype(np.uint8)
         count = kept.stop - start
         images[kept], labels[kept], masks[kept] = pixels[:count], block_labels[:count], coverage[:count, 0] > 0
-    return Shapes(images, labels, masks)
+    return SyntheticImages(images, labels, masks)
 
 
-class _Deck:
-    """Hands out the random numbers of a block of images, column by column.
+class _Random:
+    """A stream of the random numbers of a block of images, read column by column.
 
-    uniforms: float64 (N, K), each row from the image's own generator.
+    uniforms: float64 (N, K) in [0, 1), each row from the image's own generator.
     """
 
     def __init__(self, uniforms: Floats) -> None:
         self._n = len(uniforms)
         self._columns: Iterator[Floats] = iter(uniforms.T)
 
-    def between(self, low: float, high: float, *shape: int) -> Floats:
+    def uniform(self, low: float, high: float, *shape: int) -> Floats:
         """(N, *shape) numbers, uniform in [low, high)."""
         columns = np.stack(list(islice(self._columns, int(np.prod(shape)))), axis=1)
         return low + (high - low) * columns.reshape(self._n, *shape)
 
 
 def _uniforms(seed: int, start: int) -> Floats:
-    """(_BLOCK, _UNIFORMS) numbers in [0, 1) for the images from `start`, each row from its own child seed."""
+    """(_BLOCK, _UNIFORMS) numbers in [0, 1) for the images from `start` on, each row from its own child seed."""
     return np.stack([np.random.default_rng((seed, i)).random(_UNIFORMS) for i in range(start, start + _BLOCK)])
 
 
 def _labels(uniforms: Floats) -> NDArray[np.int64]:
-    """Class of each image: its rank among its group of ten, hence a random order that is exactly balanced."""
+    """Class of each image: the rank of its number in its group of ten, so the order is random and exactly balanced."""
     return uniforms.reshape(-1, len(CLASSES)).argsort(axis=1).argsort(axis=1).ravel()
 
 
 def _layers(uniforms: Floats, labels: NDArray[np.int64]) -> _Layers:
     """Background with distractors, and the object of class `labels` at a random pose; both get the same pixel noise."""
-    deck = _Deck(uniforms)
+    random = _Random(uniforms)
     shape, texture = np.divmod(labels, len(TEXTURES))
-    scale = np.sqrt(deck.between(*_AREA, 1, 1))
-    distance = _signed_distance(shape, scale, *_pose(deck, margin=_REACH * scale))
+    scale = np.sqrt(random.uniform(*_AREA, 1, 1))
+    distance = _signed_distance(shape, scale, *_pose(random, margin=_REACH * scale))
     coverage = np.where(distance < 0, np.minimum(0.5 - distance, 1), 0)[:, None]
-    paint = _paint(deck, texture)
-    background = _background(deck)
+    paint = _paint(random, texture)
+    background = _background(random)
     for _ in range(2):
-        background = _stroke(deck, background, length=(3, 6), radius=(1.8, 2.6), textured=True)  # ribbons
-        background = _stroke(deck, background, length=(5, 14), radius=(0.5, 1.0), textured=False)  # lines
-    background = _stroke(deck, background, length=(1.5, 3), radius=(2, 3.5), textured=False)  # a blob
-    noise = deck.between(0, 0.1, 1, 1, 1) * deck.between(-1, 1, 3, SIZE, SIZE)
+        background = _stroke(random, background, length=(3, 6), radius=(1.8, 2.6), textured=True)  # ribbons
+        background = _stroke(random, background, length=(5, 14), radius=(0.5, 1.0), textured=False)  # lines
+    background = _stroke(random, background, length=(1.5, 3), radius=(2, 3.5), textured=False)  # a blob
+    noise = random.uniform(0, 0.1, 1, 1, 1) * random.uniform(-1, 1, 3, SIZE, SIZE)
     return _Layers((background + noise).clip(0, 1), (paint + noise).clip(0, 1), coverage)
 
 
-def _pose(deck: _Deck, margin: Floats | float) -> tuple[Floats, Floats]:
-    """Pixel centres, (N, 32, 32) each in px, in a frame turned at random about a random place `margin` px inside."""
-    place = margin + (SIZE - 1 - 2 * margin) * deck.between(0, 1, 2, 1)[..., None].swapaxes(0, 1)
-    return _turn(deck.between(0, 2 * np.pi, 1, 1), _ROWS - place[0], _COLUMNS - place[1])
+def _pose(random: _Random, margin: Floats | float) -> tuple[Floats, Floats]:
+    """Pixel centres (y, x), (N, 32, 32) each in px, in a frame with random rotation and origin, `margin` px inside."""
+    origin = margin + (SIZE - 1 - 2 * margin) * random.uniform(0, 1, 2, 1)[..., None].swapaxes(0, 1)
+    return _rotate(random.uniform(0, 2 * np.pi, 1, 1), _ROWS - origin[0], _COLUMNS - origin[1])
 
 
-def _turn(angle: Floats, y: Floats, x: Floats) -> tuple[Floats, Floats]:
-    """Coordinates `y` and `x` after a rotation by `angle` (radians)."""
+def _rotate(angle: Floats, y: Floats, x: Floats) -> tuple[Floats, Floats]:
+    """Coordinates `y` and `x` rotated by `angle` (radians)."""
     return np.cos(angle) * y - np.sin(angle) * x, np.sin(angle) * y + np.cos(angle) * x
 
 
@@ -142,7 +142,8 @@ def _signed_distance(shape: NDArray[np.int64], scale: Floats, y: Floats, x: Floa
     outer = (np.pi * (1 - hole**2)) ** -0.5
     slim = 0.3  # width over length of the cross's arms
     arm = 0.5 * (2 * slim - slim**2) ** -0.5
-    # Only the sign counts outside. Inside they soften the edge, and are exact but for the inner corners of the cross.
+    # Outside, only the sign is used. Inside, the distance softens the edge; it is exact except at the cross's inner
+    # corners.
     distances = {
         "disc": radius - np.pi**-0.5,
         "square": np.maximum(tall, wide) - 0.5,
@@ -153,17 +154,17 @@ def _signed_distance(shape: NDArray[np.int64], scale: Floats, y: Floats, x: Floa
     return scale * np.choose(shape[:, None, None], [distances[name] for name in SHAPES])
 
 
-def _paint(deck: _Deck, texture: NDArray[np.int64]) -> Floats:
+def _paint(random: _Random, texture: NDArray[np.int64]) -> Floats:
     """(N, 3, 32, 32): two colours in stripes (texture 0) or checks (texture 1), with a random period, angle and phase.
 
     Unclipped, so that both colours are equally far from their mean.
     """
-    period = deck.between(5, 7, 1, 1)
-    y, x = _turn(deck.between(0, 2 * np.pi, 1, 1), _ROWS, _COLUMNS)
-    stripes, crossing = (_wave(z / period + deck.between(0, 1, 1, 1)) for z in (y, x))
+    period = random.uniform(5, 7, 1, 1)
+    y, x = _rotate(random.uniform(0, 2 * np.pi, 1, 1), _ROWS, _COLUMNS)
+    stripes, crossing = (_wave(z / period + random.uniform(0, 1, 1, 1)) for z in (y, x))
     pattern = np.where(texture[:, None, None] == 1, stripes * crossing, stripes)
-    colour = deck.between(0.2, 0.8, 3, 1, 1)
-    contrast = deck.between(0.12, 0.3, 1, 1, 1) * deck.between(0.2, 1.4, 3, 1, 1)  # one sign: light against dark
+    colour = random.uniform(0.2, 0.8, 3, 1, 1)
+    contrast = random.uniform(0.12, 0.3, 1, 1, 1) * random.uniform(0.2, 1.4, 3, 1, 1)  # one sign: light against dark
     return colour + contrast * pattern[:, None]
 
 
@@ -172,9 +173,9 @@ def _wave(turns: Floats) -> Floats:
     return np.clip(12 * np.abs(turns % 1 - 0.5) - 3, -1, 1)
 
 
-def _background(deck: _Deck, cells: int = 5) -> Floats:
+def _background(random: _Random, cells: int = 5) -> Floats:
     """(N, 3, 32, 32): random colours on a coarse grid, blended linearly."""
-    knots = deck.between(0.25, 0.75, 3, 1, 1) + deck.between(0.1, 0.8, 1, 1, 1) * deck.between(
+    knots = random.uniform(0.25, 0.75, 3, 1, 1) + random.uniform(0.1, 0.8, 1, 1, 1) * random.uniform(
         -0.5, 0.5, 3, cells, cells
     )
     position = np.linspace(0, cells - 1, SIZE)[:, None]
@@ -183,14 +184,14 @@ def _background(deck: _Deck, cells: int = 5) -> Floats:
 
 
 def _stroke(
-    deck: _Deck, canvas: Floats, length: tuple[float, float], radius: tuple[float, float], textured: bool
+    random: _Random, canvas: Floats, length: tuple[float, float], radius: tuple[float, float], textured: bool
 ) -> Floats:
-    """`canvas` (N, 3, 32, 32) with a rounded stroke on it: the only form of distractor, never that of a class.
+    """Paint a rounded stroke on `canvas` (N, 3, 32, 32): the only form of distractor; no class has it.
 
-    length: half of it, without the round ends, and radius: both in px; textured: stripes or checks, else one colour.
+    length: half the length in px, without the round ends; radius in px; textured: stripes or checks, else one colour.
     """
-    y, x = _pose(deck, margin=0.0)
-    beyond = np.maximum(np.abs(y) - deck.between(*length, 1, 1), 0)
-    coverage = np.clip(0.5 + deck.between(*radius, 1, 1) - np.hypot(beyond, x), 0, 1)[:, None]
-    paint = _paint(deck, (deck.between(0, 2) >= 1).astype(np.int64)) if textured else deck.between(0, 1, 3, 1, 1)
+    y, x = _pose(random, margin=0.0)
+    beyond = np.maximum(np.abs(y) - random.uniform(*length, 1, 1), 0)
+    coverage = np.clip(0.5 + random.uniform(*radius, 1, 1) - np.hypot(beyond, x), 0, 1)[:, None]
+    paint = _paint(random, (random.uniform(0, 2) >= 1).astype(np.int64)) if textured else random.uniform(0, 1, 3, 1, 1)
     return canvas + coverage * (paint - canvas)

@@ -180,19 +180,14 @@ def run_all(
 
 
 def choose_dataset(values: Mapping[str, Any]) -> str:
-    """The data set of a whole run, chosen once; says on the terminal when it is `shapes` for want of CIFAR-10."""
+    """The data set of a whole run, chosen once; raises `ReportError` where CIFAR-10 is asked for and cannot be had."""
     from ..config import DataConfig
-    from ..data import cifar10
+    from ..data import cifar10, datasets
 
     asked = DataConfig(**{k: v for k, v in values.items() if k in ("dataset", "data_root")})
-    chosen = cifar10.choose(asked)
-    if chosen != asked.dataset and chosen == "shapes":
-        print(
-            "CIFAR-10 was not found and could not be downloaded: this run uses the embedded set of drawn shapes. "
-            "Its numbers say nothing about photographs. Set CIFAR10_ROOT to use CIFAR-10.",
-            flush=True,
-        )
-    return chosen
+    if asked.dataset == "cifar10":
+        cifar10.locate(asked.data_root, datasets.CHOOSE_SHAPES)
+    return datasets.resolve(asked).dataset
 
 
 def build_run_site(folder: RunFolder) -> Path:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..analysis import selection
-from ..data import cifar10
+from ..data import datasets
 from ..model import ResNet18
 from . import cam
 
@@ -59,5 +59,5 @@ def of_images(
 
 def of_cases(net: ResNet18, chosen: selection.Cases, layers: Sequence[str], method: str = "gradcam") -> Evidence:
     """The evidence in the chosen test images for what was answered and for what that is set against."""
-    images = cifar10.NORMALIZERS[chosen.dataset](torch.from_numpy(chosen.images))
+    images = datasets.NORMALIZERS[chosen.dataset](torch.from_numpy(chosen.images))
     return of_images(net, images, *set_against(chosen.probabilities, chosen.true), layers, method)

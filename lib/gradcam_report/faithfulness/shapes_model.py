@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ..config import CacheConfig, FaithfulnessParams, ReportError, TrainingParams
-from ..data import cifar10
+from ..data import datasets
 from ..explain import cam
 from ..model import ResNet18
 from ..runs import folder as run_folder
@@ -44,15 +44,15 @@ def probe(params: FaithfulnessParams) -> tuple[ResNet18, float]:
     return trainer.load_model(kept, resolve(device, "fp32").device), accuracy
 
 
-def drawings(net: nn.Module, count: int) -> tuple[cifar10.Split, Tensor]:
+def drawings(net: nn.Module, count: int) -> tuple[datasets.Split, Tensor]:
     """Those of the first `count` test drawings of shapes that `net` gets right, and the same normalised.
 
     Of an image that is taken for something else, the object's pixels need not be what decided.
     """
-    drawn = cifar10.draw_shapes(count, seed=cifar10.SHAPES_TEST_SEED)
-    normalised = cifar10.NORMALIZERS["shapes"](drawn.images)
+    drawn = datasets.synthetic_images(count, seed=datasets.SHAPES_TEST_SEED)
+    normalised = datasets.NORMALIZERS["shapes"](drawn.images)
     with cam.explaining(net), torch.no_grad():
         right = net(normalised.to(next(net.parameters()).device)).argmax(1).cpu() == drawn.labels
     if not right.any():
         raise ReportError(f"The probe gets none of {count} drawings right; raise probe_epochs.")
-    return drawn.at(right), normalised[right]
+    return drawn.select(right), normalised[right]

@@ -19,7 +19,7 @@ from .. import plots
 from ..analysis import features as embedding
 from ..analysis import predictions, selection
 from ..config import GradCamParams, ReportError
-from ..data import cifar10, human_labels
+from ..data import datasets, human_labels
 from ..explain import cam
 from ..explain import margin as evidence
 from ..formatting import percent, signed
@@ -212,10 +212,11 @@ def of_cases(chosen: selection.Cases, found: evidence.Evidence, params: GradCamP
         ]
     except ReportError as error:
         missing.append(f"The cards go without the nearest training images. {error}")
-    judged, note = human_labels.asked_about(chosen.dataset, params.human.human_root)
-    if judged is None:
-        return made, " ".join([*missing, note])
-    made = [replace(card, votes=judged.votes[index]) for card, index in zip(made, chosen.indices, strict=True)]
+    try:
+        votes = human_labels.load(chosen.dataset, params.human.human_root).votes[chosen.indices]
+        made = [replace(card, votes=counts) for card, counts in zip(made, votes, strict=True)]
+    except ReportError as error:
+        missing.append(str(error))
     return made, " ".join(missing)
 
 
@@ -230,7 +231,7 @@ def _near(
 
 def of_picture(net: ResNet18, image: Tensor, chosen: selection.Cases, params: GradCamParams) -> Card:
     """The card of a reader's own picture, uint8 (1, 3, 32, 32), explained with the layers and method of the chapter."""
-    normalised = cifar10.NORMALIZERS[chosen.dataset](image)
+    normalised = datasets.NORMALIZERS[chosen.dataset](image)
     with cam.explaining(net), torch.no_grad():
         logits = net(normalised.to(next(net.parameters()).device)).cpu().numpy()
     wanted, probabilities = params.cam, predictions.softmax(logits)

@@ -67,8 +67,12 @@ def collect(net: ResNet18, chosen: selection.Cases, params: ExplorerParams) -> E
     method = params.explorer.map_method
     found = margin.of_cases(net, chosen, LAYERS, method)
     made = case_card.of_images(chosen.images, chosen.probabilities, chosen.true, chosen.classes, found)
-    judged, note = human_labels.asked_about(chosen.dataset, params.human.human_root)
-    kinds = judged.kinds(chosen.indices, chosen.true) if judged else None
+    people, kinds, note = None, None, ""
+    try:
+        people = human_labels.load(chosen.dataset, params.human.human_root)
+        kinds = people.error_kinds(chosen.indices, chosen.true)
+    except ReportError as error:
+        note = str(error)
     table: list[dict[str, Any]] = []
     for number, (card, index) in enumerate(zip(made, chosen.indices, strict=True)):
         row: dict[str, Any] = {
@@ -80,9 +84,9 @@ def collect(net: ResNet18, chosen: selection.Cases, params: ExplorerParams) -> E
             "m": round(card.margin, 2),
             "c": [round(float(value), 2) for value in card.cells.ravel()],
         }
-        if judged and kinds is not None:
-            card = replace(card, votes=judged.votes[index])
-            row |= {"v": judged.votes[index].tolist(), "k": int(kinds[number])}
+        if people is not None and kinds is not None:
+            card = replace(card, votes=people.votes[index])
+            row |= {"v": people.votes[index].tolist(), "k": int(kinds[number])}
         row |= {"s": case_card.sentence(card), "n": f"number {index}, {case_card.title(card)}"}
         table.append(row)
     tiles = np.stack([tile(card.maps) for card in made])
@@ -92,7 +96,7 @@ def collect(net: ResNet18, chosen: selection.Cases, params: ExplorerParams) -> E
 def against_people(found: Explorer) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Of each error the network's confidence, the share of people who chose the label, and its kind.
 
-    float64 (N,), 0-1, twice, and int64 (N,), positions in `human.KINDS`; empty arrays where nobody was asked.
+    float64 (N,), 0-1, twice, and int64 (N,), positions in `human_labels.ERROR_KINDS`; empty without human labels.
     """
     asked = [row for row in found.table if row["p"] != row["t"] and "v" in row]
     confidence = np.array([row["q"][row["p"]] / 1000 for row in asked], np.float64)
@@ -138,7 +142,7 @@ def page(found: Explorer, shown: int = 10) -> str:
         link = f"gradcam.html#case-{row['i']}"
         items.append(f'<li><a href="{link}"><img src="{source}" alt="{words}" width="64" height="64"></a></li>')
     kept = {"classes": list(found.classes), "method": found.method, "columns": COLUMNS, "half": HALF}
-    kept |= {"places": PLACES, "kinds": list(human_labels.KINDS), "cases": found.table}
+    kept |= {"places": PLACES, "kinds": list(human_labels.ERROR_KINDS), "cases": found.table}
     # "<" cannot end the script element early when it is written as an escape.
     table = json.dumps(kept, separators=(",", ":")).replace("<", "\\u003c")
     sprite = address(mosaic(found.images.transpose(0, 2, 3, 1)))

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data.cifar10 import Normalizer, Split
+from ..data.datasets import Normalizer, Split
 from ..model import ResNet18
 from .device import Compute
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from .. import model
 from ..config import RangeTestConfig, RangeTestParams, ReportError
-from ..data import augmentation, cifar10
+from ..data import augmentation, datasets
 from ..runs import folder as run_folder
 from ..runs import io, lock
 from .device import Compute, enough_memory, memory_kept, resolve
@@ -181,7 +181,7 @@ def in_run(params: RangeTestParams) -> tuple[RangeTest, run_folder.RunFolder, ru
     Raises `ReportError` for a folder of another
     recipe.
     """
-    params = params.model_copy(update={"data": cifar10.settled(params.data)})
+    params = params.model_copy(update={"data": datasets.resolve(params.data)})
     concerns = (params.data, params.augment, params.optim, params.range_test)
     asked = {k: v for c in concerns for k, v in c.model_dump().items() if k not in ("data_root", "test_size")}
     folder, record = run_folder.settle(params.run.run_dir, "lr_find", asked, params.cache.force)
@@ -189,7 +189,7 @@ def in_run(params: RangeTestParams) -> tuple[RangeTest, run_folder.RunFolder, ru
         with lock.held(folder):
             compute = resolve(params.device.device, params.optim.precision)
             started, commit = time.perf_counter(), run_folder.commit()
-            dataset = cifar10.load(params.data).to(compute.device)
+            dataset = datasets.load(params.data).to(compute.device)
             with enough_memory(params.optim.batch_size), memory_kept():
                 test = _measure(dataset, params, compute)
             record = {
@@ -210,7 +210,7 @@ def in_run(params: RangeTestParams) -> tuple[RangeTest, run_folder.RunFolder, ru
     return RangeTest(table["lr"], table["loss"], record["result"]["ended"]), folder, record
 
 
-def _measure(dataset: cifar10.Dataset, params: RangeTestParams, compute: Compute) -> RangeTest:
+def _measure(dataset: datasets.Dataset, params: RangeTestParams, compute: Compute) -> RangeTest:
     """A range test of a fresh network, on the batches that training would see."""
     seed, batch_size = params.data.seed, params.optim.batch_size
     net = compute.place(model.build(seed, len(dataset.classes)))

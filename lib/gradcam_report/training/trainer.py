@@ -20,7 +20,7 @@ from tqdm import tqdm
 from .. import model
 from ..config import AugmentConfig, OptimConfig, ReportError, ScheduleConfig, TrainingParams
 from ..data import augmentation as augment
-from ..data import cifar10
+from ..data import datasets
 from ..runs import folder as run_folder
 from ..runs import io, lock, plain
 from . import checkpoint, results
@@ -57,7 +57,7 @@ class Trainer:
     """
 
     def __init__(
-        self, dataset: cifar10.Dataset, recipe: Recipe, compute: Compute, width: int = 64, team: Team = ALONE
+        self, dataset: datasets.Dataset, recipe: Recipe, compute: Compute, width: int = 64, team: Team = ALONE
     ) -> None:
         self.data, self.recipe, self.compute, self.team = dataset.to(compute.device), recipe, compute, team
         net = model.build(recipe.seed, len(dataset.classes), width)
@@ -127,7 +127,7 @@ class Trainer:
         """Clean loss and accuracy of a fixed part of the training images, of the test and of any validation images."""
         count = min(CLEAN_TRAIN, len(self.data.train), len(self.data.test))
         rows = torch.arange(count, device=self.compute.device)
-        splits = {"clean_train": self.data.train.at(rows), "test": self.data.test}
+        splits = {"clean_train": self.data.train.select(rows), "test": self.data.test}
         if len(self.data.val):
             splits["val"] = self.data.val
         scores = {}
@@ -138,13 +138,13 @@ class Trainer:
                 self.test_logits = logits
         return scores
 
-    def _predict(self, part: cifar10.Split, compute: Compute) -> Tensor:
+    def _predict(self, part: datasets.Split, compute: Compute) -> Tensor:
         """`evaluate.predict`, each process of the team predicting a share of the images."""
         if self.team.size == 1:
             return predict(self.net, part, self.data.normalizer, compute)
         rows = torch.arange(len(part), device=self.compute.device)[self.team.share]
         logits = torch.zeros(len(part), len(self.data.classes), device=self.compute.device)
-        logits[rows] = predict(self.net, part.at(rows), self.data.normalizer, compute)
+        logits[rows] = predict(self.net, part.select(rows), self.data.normalizer, compute)
         return self.team.total(logits)
 
     def fit(self, folder: run_folder.RunFolder, identity: Mapping[str, Any], progress: bool = True) -> None:
@@ -255,7 +255,7 @@ def in_run(
     Raises `ReportError` for a folder of another recipe or in use by another process, and `Diverged` when the
     loss is not finite.
     """
-    config = team.agreed(lambda: cifar10.settled(params.data))
+    config = team.agreed(lambda: datasets.resolve(params.data))
     max_lr, source = team.agreed(lambda: peak_lr(params))
     schedule = params.schedule.model_copy(update={"max_lr": max_lr})
     recipe = Recipe(params.augment, params.optim, schedule, config.seed)
@@ -271,7 +271,7 @@ def in_run(
             precision = team.agreed(lambda: resolve(device, recipe.optim.precision).precision)
             compute = resolve(device, precision)
             stack.enter_context(memory_kept())
-            dataset, commit = cifar10.load(config), run_folder.commit()
+            dataset, commit = datasets.load(config), run_folder.commit()
             trainer = Trainer(dataset, recipe, compute, width, team)
             team.agreed(lambda: trainer.start(folder, asked, finished=not force))
             trainer.join()
