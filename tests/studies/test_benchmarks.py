@@ -8,8 +8,9 @@ from pathlib import Path
 
 import common
 import costs
+import numpy as np
 import pytest
-import scaling as scaling_benchmark
+import scaling
 import speed
 import study
 import torch
@@ -17,10 +18,10 @@ import torch
 from gradcam_report.config import CHAPTERS, BenchmarkConfig, DataConfig, ReportError, parse_params, project_root
 from gradcam_report.data import datasets
 from gradcam_report.runs import io
-from gradcam_report.studies import scaling
-from gradcam_report.studies import speed as benchmark
+from gradcam_report.studies import speed as measured
 
 pytestmark = pytest.mark.usefixtures("few_threads")
+AMD = Path(__file__).parents[2] / "benchmarks" / "elsewhere" / "amd-epyc.json"
 
 
 def start(program: object, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
@@ -186,24 +187,6 @@ def test_a_matrix_product_is_timed_in_the_precision_of_training(monkeypatch: pyt
         kinds.clear()
 
 
-def test_memory_is_told_of_the_process_and_of_a_gpu():
-    assert benchmark.memory_in_words({"resident": 3.14}) == "3.1 GiB"
-    assert benchmark.kept_in_words({"images_per_second": {}}) == ""
-    rates = {"train_kept": {"median": 204.0}, "train_returned": {"median": 160.0}}
-    kept = {"images_per_second": rates, "ratio_kept": {"median": 1.27}, "settings": {"large_batch": 500}}
-    assert benchmark.kept_in_words(kept).endswith(
-        "In batches of 500 that made 204 images a second in the median, and 160 without; neighbouring measurements "
-        "differ by a factor of 1.27."
-    )
-    cpu, gpu = "2 CPU threads of Abacus, bf16", "NVIDIA H200, bf16"
-    faster, slower = {"usual": 60.0, "ours_fp32": 50.0}, {"usual": 40.0, "ours_fp32": 60.0}
-    assert benchmark.fp32_in_words(faster, cpu).endswith("in the same arithmetic this report is 1.20 times as fast")
-    assert benchmark.fp32_in_words(slower, cpu).endswith("in the same arithmetic this report takes 1.50 times as long")
-    for seconds, words in ((faster, "1.20 times as fast"), (slower, "1.50 times as slow")):
-        told = benchmark.fp32_in_words(seconds, gpu)
-        assert told.endswith(words) and "TF32" in told and "same arithmetic" not in told
-
-
 @pytest.mark.parametrize(
     ("compute", "watts"),
     [
@@ -216,9 +199,8 @@ def test_memory_is_told_of_the_process_and_of_a_gpu():
     ],
 )
 def test_power_is_what_the_hardware_is_rated_for(compute: str, watts: float) -> None:
-    assert benchmark.power(BenchmarkConfig(), compute) == watts
-    assert benchmark.power(BenchmarkConfig(watts=5.0), compute) == 5.0
-    assert benchmark.memory_in_words({"resident": 3.14, "device": 12.0}) == "3.1 GiB, and 12.0 GiB of the GPU's"
+    assert measured.power(BenchmarkConfig(), compute) == watts
+    assert measured.power(BenchmarkConfig(watts=5.0), compute) == 5.0
 
 
 def test_a_training_whose_last_step_spoils_the_weights_is_a_result_too(monkeypatch: pytest.MonkeyPatch, narrow: None):
@@ -228,7 +210,7 @@ def test_a_training_whose_last_step_spoils_the_weights_is_a_result_too(monkeypat
     assert found["val_accuracy"] is found["val_loss"] is None and "compute" in found
 
 
-@pytest.mark.parametrize("program", [speed, costs, scaling_benchmark])
+@pytest.mark.parametrize("program", [speed, costs, scaling])
 def test_results_that_could_not_be_kept_are_told_before_measuring(
     program: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -239,32 +221,28 @@ def test_results_that_could_not_be_kept_are_told_before_measuring(
 
 
 @pytest.mark.slow
-def test_costs_are_added_to_what_was_measured_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: None):
+def test_costs_and_processes_are_added_to_what_was_measured_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: None
+):
     out = tmp_path / "results.json"
-    io.write_json(out, {"speed": {"kept": 1}})
-    few = {"training, images in a batch": [{"batch": 2}, {"batch": 4}]}
-    monkeypatch.setattr(costs, "GROWTH", few)
-    small = "--device cpu --images 64 --batch 8 --repeats 2 --no-build"
-    start(costs, monkeypatch, *small.split(), "--out", str(out))
-    found = benchmark.costs(BenchmarkConfig(results=str(out)))
-    assert found is not None and io.read_json(out)["speed"] == {"kept": 1}
-    ours, theirs = found["augmentation"]["ours"], found["augmentation"]["torchvision"]
-    assert ours["low"] / theirs["high"] <= found["ratio_augmentation"]["median"] <= ours["high"] / theirs["low"]
-    assert found["chapters"].keys() == set(CHAPTERS)
-    assert all(took["seconds"] > took["papermill"] >= 0 for took in found["chapters"].values())
-    (points,) = benchmark.growing(found["growth"]).values()
+    io.write_json(out, io.read_json(AMD))
+    monkeypatch.setattr(costs, "GROWTH", {"training, images in a batch": [{"batch": 2}, {"batch": 4}]})
+    cost = "--device cpu --images 64 --batch 8 --repeats 2 --no-build"
+    share = "--device cpu --batch 4 --repeats 1 --sizes 1 2 --points 1 --images 20"
+    for program, options in ((costs, cost), (scaling, share)):
+        start(program, monkeypatch, *options.split(), "--out", str(out))
+    found = measured.read(out)
+    assert found.speed == measured.read(AMD).speed
+    ours, theirs = found.costs.augmentation["ours"], found.costs.augmentation["torchvision"]
+    assert ours.low / theirs.high <= found.costs.ratio_augmentation.median <= ours.high / theirs.low
+    assert found.costs.chapters.keys() == set(CHAPTERS)
+    assert all(took.seconds > took.papermill >= 0 for took in found.costs.chapters.values())
+    (points,) = measured.by_size(found.growth).values()
     assert points.keys() == {2, 4} and all(seconds > 0 and gib > 0.1 for seconds, gib in points.values())
-
-
-@pytest.mark.slow
-def test_scaling_measures_a_shared_training_and_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    out = tmp_path / "results.json"
-    small = "--device cpu --batch 4 --repeats 1 --sizes 1 2 --points 1 --images 20"
-    start(scaling_benchmark, monkeypatch, *small.split(), "--out", str(out))
-    found = scaling.measured(out)
-    assert found["shared"].keys() == found["side_by_side"].keys() == {"1", "2"}
-    assert found["shared"]["2"]["gradients"]["median"] > found["shared"]["1"]["gradients"]["median"]  # there is a sum
-    assert not (project_root() / scaling_benchmark.SWEEP).exists()
+    assert found.scaling.shared.keys() == found.scaling.side_by_side.keys() == {1, 2}
+    one, two = found.scaling.shared.values()
+    assert two.gradients.median > one.gradients.median  # there is a sum
+    assert not (project_root() / scaling.SWEEP).exists()
 
 
 def test_a_command_that_fails_is_told_with_its_last_line(tmp_path: Path):
@@ -274,28 +252,27 @@ def test_a_command_that_fails_is_told_with_its_last_line(tmp_path: Path):
         common.output([str(tmp_path / "nowhere")])
 
 
-def test_other_machines_are_told_from_their_own_results(project: Path) -> None:
-    folder = project / "benchmarks" / "elsewhere"
-    assert benchmark.elsewhere() == []
+def test_results_of_all_machines_are_read_and_others_refused(project: Path) -> None:
+    config, folder = BenchmarkConfig(results="mine.json"), project / "benchmarks" / "elsewhere"
+    assert measured.elsewhere() == []
+    with pytest.raises(ReportError, match=r"mine\.json is missing; run python benchmarks/speed\.py --out mine\.json"):
+        measured.load(config)
+    found = io.read_json(AMD)
+    io.write_json(project / "mine.json", found)
     folder.mkdir(parents=True)
-    spread = {"median": 0.1, "low": 0.1, "high": 1000.0, "repeats": 3}
-    speed_there = {
-        "settings": {"batch": 128},
-        "images_per_second": {"train_ours": spread | {"median": 81.6}},
-        "ratio_train": spread | {"median": 2.0},
-        "ratio_test": spread | {"median": 3.456},
-        "test_set_seconds": {"ours": 25.04},
-    }
-    io.write_json(folder / "b.json", {"speed": speed_there, "provenance": {"compute": "a machine"}})
-    explained = speed_there | {"ratio_explain": spread | {"median": 9.0}, "settings": {"batch": 500}}
-    io.write_json(folder / "a.json", {"speed": explained, "provenance": {"compute": "a GPU"}})
-    assert benchmark.elsewhere() == [
-        ["a GPU", "500", "82", "2.00 times", "3.46 times", "9.00 times", "25.0 s"],
-        ["a machine", "128", "82", "2.00 times", "3.46 times", "unknown", "25.0 s"],
-    ]
-    io.write_json(folder / "c.json", {"speed": {"settings": {"batch": 1}}, "provenance": {}})
-    with pytest.raises(ReportError, match=r"c\.json.*images_per_second"):
-        benchmark.elsewhere()
-    (folder / "c.json").write_text("{}")
-    with pytest.raises(ReportError, match=r"benchmarks/elsewhere/c\.json holds no measurements of speed"):
-        benchmark.elsewhere()
+    io.write_json(folder / "b.json", found)
+    io.write_json(folder / "a.json", found | {"provenance": found["provenance"] | {"compute": "a GPU"}})
+    assert [one.provenance.compute for one in measured.elsewhere()] == ["a GPU", found["provenance"]["compute"]]
+    rates, speed = measured.load(config).speed.by_task(), found["speed"]
+    usual = speed["images_per_second"]["train_usual"]
+    assert rates["training"]["usual loop"] == (usual["median"], usual["low"], usual["high"])
+    assert {task: len(ways) for task, ways in rates.items()} == {"training": 2, "evaluation": 3, "explanation": 2}
+    del speed["images_per_second"]
+    io.write_json(folder / "c.json", found)
+    with pytest.raises(ReportError, match=r"c\.json holds no results \(speed\.images_per_second"):
+        measured.elsewhere()
+
+
+def test_when_an_accuracy_was_reached() -> None:
+    history = {"seconds": np.array([10.0, 20.0, 30.0]), "test_accuracy": np.array([0.5, 0.9, 0.8])}
+    assert measured.time_to(history, 0.7) == (30.0, 2) and measured.time_to(history, 0.95) is None

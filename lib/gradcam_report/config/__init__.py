@@ -14,7 +14,6 @@ from .chapters import FaithfulnessParams as FaithfulnessParams
 from .chapters import GradCamParams as GradCamParams
 from .chapters import ModelParams as ModelParams
 from .chapters import RangeTestParams as RangeTestParams
-from .chapters import ScalingParams as ScalingParams
 from .chapters import SweepParams as SweepParams
 from .chapters import TrainingParams as TrainingParams
 from .chapters import field_names as field_names
@@ -37,7 +36,6 @@ from .concerns import ImagesConfig as ImagesConfig
 from .concerns import OptimConfig as OptimConfig
 from .concerns import RangeTestConfig as RangeTestConfig
 from .concerns import RunConfig as RunConfig
-from .concerns import ScalingConfig as ScalingConfig
 from .concerns import ScheduleConfig as ScheduleConfig
 from .concerns import SeedsConfig as SeedsConfig
 from .concerns import SelectionConfig as SelectionConfig

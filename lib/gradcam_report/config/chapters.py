@@ -133,14 +133,6 @@ class BenchmarkParams(ChapterParams):
     benchmark: c.BenchmarkConfig = Field(default_factory=c.BenchmarkConfig)
 
 
-class ScalingParams(ChapterParams):
-    """Of the chapter `scaling`."""
-
-    run: c.RunConfig = Field(default_factory=c.RunConfig)
-    benchmark: c.BenchmarkConfig = Field(default_factory=c.BenchmarkConfig)
-    scaling: c.ScalingConfig = Field(default_factory=c.ScalingConfig)
-
-
 # In the order in which a report executes them.
 CHAPTERS: dict[str, type[ChapterParams]] = {
     "data": DataParams,
@@ -153,9 +145,13 @@ CHAPTERS: dict[str, type[ChapterParams]] = {
     "explorer": ExplorerParams,
     "faithfulness": FaithfulnessParams,
     "benchmarks": BenchmarkParams,
-    "scaling": ScalingParams,
 }
-RETIRED: dict[str, str] = {}  # names that earlier versions took -> why they are gone
+_FORECAST = (
+    "gpus_per_node", "nodes", "peak_tflops", "share_of_peak", "floor_milliseconds", "link_gbytes", "link_microseconds",
+    "network_gbytes", "network_microseconds", "start_seconds", "trainings",
+)  # fmt: skip
+# Names that earlier versions took -> why they are gone.
+RETIRED: dict[str, str] = dict.fromkeys(_FORECAST, "the report no longer forecasts the speed of many GPUs")
 
 
 def params_class(chapter: str) -> type[ChapterParams]:

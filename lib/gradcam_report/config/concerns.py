@@ -216,24 +216,3 @@ class SweepConfig(Params):
         if not self.sweep_dir.strip():
             raise ReportError("sweep_dir is empty; name a folder, as in -p sweep_dir runs/sweep-training.")
         return self
-
-
-class ScalingConfig(Params):
-    """The GPUs that a prediction is made for; defaults are an H200 node's published figures and stated guesses.
-
-    `peak_tflops` of dense bf16 and `link_gbytes` (GB/s each way between the GPUs of a node) are NVIDIA's for the H200;
-    `network_gbytes` is a 400 Gbit/s adapter for each GPU. Guessed: `share_of_peak` that training reaches, latencies of
-    one message, the least time of a step's launches, and the seconds that a training takes to start.
-    """
-
-    gpus_per_node: int = Field(8, ge=1, le=64)
-    nodes: int = Field(64, ge=1, le=10_000)
-    peak_tflops: float = Field(989.0, gt=0.0, le=1e6)
-    share_of_peak: float = Field(0.35, gt=0.0, le=1.0)
-    floor_milliseconds: float = Field(1.0, ge=0.0, le=1e4)
-    link_gbytes: float = Field(450.0, gt=0.0, le=1e5)
-    link_microseconds: float = Field(5.0, ge=0.0, le=1e6)
-    network_gbytes: float = Field(50.0, gt=0.0, le=1e5)
-    network_microseconds: float = Field(15.0, ge=0.0, le=1e6)
-    start_seconds: float = Field(60.0, ge=0.0, le=1e5)
-    trainings: int = Field(512, ge=1, le=1_000_000)

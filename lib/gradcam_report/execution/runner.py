@@ -17,7 +17,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from ..config import CHAPTERS, ReportError, known_names, parse_params, project_root
+from ..config import CHAPTERS, RETIRED, ReportError, known_names, parse_params, project_root
 from ..runs import plain
 from ..runs.folder import RunFolder
 from ..runs.io import clear_temporaries, write_atomic
@@ -44,10 +44,12 @@ def parameters_for(chapter: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_names(values: Mapping[str, Any]) -> None:
-    """Raise `ReportError` for a name that no chapter knows."""
+    """Raise `ReportError` for a name that no chapter knows; say which are left aside because they are gone."""
     known = known_names()
     for name in values:
-        if name not in known:
+        if name in RETIRED:
+            print(f"{name} is left aside: {RETIRED[name]}.")
+        elif name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"the parameters are {', '.join(sorted(known))}."
             raise ReportError(f"No chapter has a parameter {name!r}; {hint}")

@@ -13,7 +13,7 @@ from .glance import at_a_glance
 from .heatmaps import cam_grid, margin_maps, overlay
 from .images import augmentations, class_samples, error_gallery, image_grid
 from .scores import class_bars, class_counts, confidence_histogram, confusion
-from .speed import accuracy_over_time, growth, parts_of_step, rates, speedups
+from .speed import accuracy_over_time, growth, rates, speedups
 from .style import SCREEN_DPI, STYLE, ReportFigure, use_style
 from .sweep import sweep_curves, sweep_results
 from .training import SERIES, curves, lr_curve, peak_study, schedule
@@ -46,7 +46,6 @@ __all__ = [
     "margin_maps",
     "neighbours",
     "overlay",
-    "parts_of_step",
     "peak_study",
     "plane",
     "race",

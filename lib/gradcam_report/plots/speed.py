@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .style import BLUE, GREEN, GREY, PALE, SKY, VERMILLION, ReportFigure, new_figure, styled
+from .style import BLUE, GREY, PALE, SKY, VERMILLION, ReportFigure, new_figure, styled
 
 
 @styled
@@ -56,47 +56,22 @@ def accuracy_over_time(seconds: ArrayLike, accuracy: ArrayLike, marks: Mapping[s
 
 
 @styled
-def speedups(measured: Mapping[str, Mapping[int, float]], predicted: Mapping[str, Mapping[int, float]]) -> ReportFigure:
+def speedups(measured: Mapping[str, Mapping[int, float]]) -> ReportFigure:
     """Draw how many times as fast a number of processes is as one, above the broad line of the ideal.
 
     Args:
-        measured: way of working -> processes -> how many times as fast; drawn as points on a line.
-        predicted: the same by GPUs, drawn as a line alone; the axes are logarithmic where there are more than 16.
+        measured: way of working -> processes -> how many times as fast.
     """
     figure = new_figure(3.4)
     ax = figure.subplots()
-    sizes = sorted({size for ways in (measured, predicted) for by_size in ways.values() for size in by_size})
+    sizes = sorted({size for by_size in measured.values() for size in by_size})
     ax.plot(sizes, sizes, color=PALE, linewidth=7, solid_capstyle="butt", label="ideal")
-    for ways, style in ((measured, {"marker": "o", "markersize": 5.0}), (predicted, {"linestyle": "-"})):
-        for colour, (way, by_size) in zip((BLUE, VERMILLION, GREEN), ways.items(), strict=False):
-            ax.plot(list(by_size), list(by_size.values()), color=colour, label=way, **style)
-    if sizes[-1] > 16:
-        ax.set_xscale("log", base=2)
-        ax.set_yscale("log", base=2)
+    for colour, (way, by_size) in zip((BLUE, VERMILLION), measured.items(), strict=True):
+        ax.plot(list(by_size), list(by_size.values()), color=colour, marker="o", markersize=5, label=way)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:g}")
-    ax.set_xticks(sizes[:: max(1, len(sizes) // 10)])
-    ax.set(xlabel="processes" if measured else "GPUs", ylabel="times as fast as one")
-    ax.legend()
-    return figure
-
-
-@styled
-def parts_of_step(parts: Mapping[int, Mapping[str, float]]) -> ReportFigure:
-    """Draw what a step's time goes into, a bar for each number of GPUs.
-
-    Args:
-        parts: GPUs -> part -> milliseconds; the parts in the order in which they are stacked.
-    """
-    figure = new_figure(3.2)
-    ax = figure.subplots()
-    names, left = [f"{size:,}" for size in parts], np.zeros(len(parts))
-    for part, colour in zip(next(iter(parts.values())), (BLUE, VERMILLION, GREEN, GREY), strict=False):
-        values = np.array([by_part[part] for by_part in parts.values()])
-        ax.bar(names, values, bottom=left, color=colour, width=0.7, label=part)
-        left += values
-    ax.set(xlabel="GPUs that share a step", ylabel="milliseconds of a step")
-    ax.grid(visible=False, axis="x")
+    ax.set_xticks(sizes)
+    ax.set(xlabel="processes", ylabel="times as fast as one")
     ax.legend()
     return figure
 

@@ -1,24 +1,26 @@
-"""What benchmarks/speed.py measured, as the benchmarks chapter shows it."""
+"""What the programs in benchmarks/ measured of speed, as records, and numbers that follow from them."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field, ValidationError
 
 from ..config import BenchmarkConfig, ReportError, project_root
-from ..formatting import duration
-from ..runs import forms, plain
+from ..runs.records import Provenance, Record
 
+Positive = Annotated[float, Field(gt=0)]
 Rate = tuple[float, float, float]  # median, least, greatest
-# task -> the beginning of its names in the results, and what the ways are called there
+
+# Task -> the beginning of its names in the results, and what the ways are called there.
 TASKS = {
     "training": ("train", {"usual": "usual loop", "ours": "this report"}),
     "evaluation": ("test", {"usual": "usual loop", "ours": "this report", "ours_fp32": "this report, float32"}),
     "explanation": ("explain", {"usual": "pytorch-grad-cam", "ours": "this report"}),
 }
 
-# NVIDIA's data sheets; Apple tells none, its chips draw about as much as a laptop's charger gives.
+# NVIDIA's data sheets; Apple publishes none, its chips draw about as much as a laptop's charger gives.
 RATED_WATTS = {
     "H200": 700.0,
     "H100": 700.0,
@@ -31,94 +33,145 @@ RATED_WATTS = {
 }
 
 
-def path(config: BenchmarkConfig) -> Path:
-    """The results file; raises `ReportError` when it is missing."""
-    found = project_root() / config.results
-    if not found.is_file():
-        raise ReportError(f"{config.results} is missing; run python benchmarks/speed.py --out {config.results} first.")
-    return found
+class Spread(Record):
+    """Median, least and greatest of repeated measurements."""
+
+    median: Positive
+    low: Positive
+    high: Positive
 
 
-def stored(config: BenchmarkConfig) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(measurements, provenance) of a results file; raises `ReportError` when it is missing or something else."""
-    return _speed(path(config))
+class SpeedSettings(Record):
+    """Options of benchmarks/speed.py: images of a batch, steps of a block, blocks, images tested."""
+
+    batch: int
+    steps: int
+    repeats: int
+    test_images: int
+    large_batch: int
 
 
-def _speed(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    found = plain.json_object(file)
-    if fault := plain.misfit(found, forms.SPEED):
-        name = file.relative_to(project_root()) if file.is_relative_to(project_root()) else file
-        raise ReportError(f"{name} holds no measurements of speed ({fault}); name a file of benchmarks/speed.py.")
-    return found["speed"], found["provenance"]
+class Speed(Record):
+    """Of benchmarks/speed.py: images a second of each way, and ratios of neighbouring measurements.
 
-
-def elsewhere() -> list[list[str]]:
-    """Rows of a table of the machines whose results of benchmarks/speed.py lie in benchmarks/elsewhere/.
-
-    Machine, size of its batches, images a second in training, how many times the usual loop's that is, the same for
-    evaluation and explanation, and seconds for the 10,000 test images. Raises `ReportError` for a file of something
-    else.
+    `share_of_peak` is training's share, 0-1, of `peak_flops`, the FLOP/s of one large matrix product. Keeping memory
+    (`ratio_kept`, and the rates `train_kept` and `train_returned`) is measured on CPUs alone.
     """
-    rows = []
-    for file in sorted((project_root() / "benchmarks" / "elsewhere").glob("*.json")):
-        speed, made = _speed(file)
-        times = [speed.get(f"ratio_{beginning}") for beginning, _ in TASKS.values()]
-        ratios = [f"{found['median']:.2f} times" if found else "unknown" for found in times]
-        trained = f"{speed['images_per_second']['train_ours']['median']:.0f}"
-        seconds = f"{speed['test_set_seconds']['ours']:.1f} s"
-        rows.append([made["compute"], f"{speed['settings']['batch']}", trained, *ratios, seconds])
-    return rows
+
+    settings: SpeedSettings
+    images_per_second: dict[str, Spread]
+    ratio_train: Spread
+    ratio_test: Spread
+    ratio_explain: Spread
+    ratio_kept: Spread | None = None
+    test_set_seconds: dict[str, Positive]
+    compile_seconds: float
+    peak_flops: Positive
+    share_of_peak: Positive
+    memory_gib: dict[str, Positive]
+
+    def by_task(self) -> dict[str, dict[str, Rate]]:
+        """task -> way -> (median, least, greatest) in images a second, for `plots.rates`."""
+        return {
+            task: {
+                words: (rate.median, rate.low, rate.high)
+                for key, words in ways.items()
+                if (rate := self.images_per_second.get(f"{beginning}_{key}"))
+            }
+            for task, (beginning, ways) in TASKS.items()
+        }
 
 
-def side_by_side(speed: Mapping[str, Any]) -> dict[str, dict[str, Rate]]:
-    """task -> way -> (median, least, greatest) in images a second, from `train_ours`, `test_usual` and so on."""
-    tasks: dict[str, dict[str, Rate]] = {}
-    for task, (beginning, ways) in TASKS.items():
-        for key, words in ways.items():
-            rate = speed["images_per_second"].get(f"{beginning}_{key}")
-            if rate:
-                tasks.setdefault(task, {})[words] = (rate["median"], rate["low"], rate["high"])
-    return tasks
+class ChapterTime(Record):
+    """Seconds of a chapter's execution in all, and of these what papermill spent outside its cells."""
+
+    seconds: Positive
+    papermill: float
 
 
-def memory_in_words(memory: Mapping[str, float]) -> str:
-    """What `speed.peak_memory` found, in GiB: "3.1 GiB", "3.1 GiB, and 12.0 GiB of the GPU's"."""
-    own = f"{memory['resident']:.1f} GiB"
-    return f"{own}, and {memory['device']:.1f} GiB of the GPU's" if "device" in memory else own
+class Costs(Record):
+    """Of benchmarks/costs.py: images a second in augmentation, seconds of commands, and what the chapters took."""
+
+    augmentation: dict[str, Spread]
+    ratio_augmentation: Spread
+    ratio_range_test: Spread
+    help_seconds: Spread
+    python_seconds: Spread
+    site_seconds: Positive | None
+    chapters: dict[str, ChapterTime]
+    provenance: Provenance
 
 
-def kept_in_words(speed: Mapping[str, Any]) -> str:
-    """What keeping memory from step to step brought, in a sentence; empty where it was not measured."""
-    rates = [speed["images_per_second"].get(f"train_{name}") for name in ("kept", "returned")]
-    if "ratio_kept" not in speed or None in rates:
-        return ""
-    kept, returned = (rate["median"] for rate in rates)
-    return (
-        "On a CPU the C library gives large blocks back to the system after each use, to be handed out again page by "
-        "page; this report's training keeps them. In batches of "
-        f"{speed['settings'].get('large_batch', 'unknown')} that made {kept:.0f} images a second in the median, and "
-        f"{returned:.0f} without; neighbouring measurements differ by a factor of {speed['ratio_kept']['median']:.2f}."
-    )
+class StepParts(Record):
+    """Seconds of a step that processes share, and of its parts measured apart.
+
+    `part` is one process's share of the batch computed alone, `muon` of that the optimizer, `gradients` the sum of all
+    gradients over the processes, `few` a sum of 64 numbers.
+    """
+
+    step: Spread
+    part: Spread
+    muon: Spread
+    gradients: Spread
+    few: Spread
+
+
+class ProcessSettings(Record):
+    """Options of benchmarks/scaling.py: cores of the machine, images of a shared batch, trainings side by side."""
+
+    cores: int
+    batch: int
+    points: int
+
+
+class Processes(Record):
+    """Of benchmarks/scaling.py, by the number of processes: a shared step, and seconds of trainings side by side."""
+
+    shared: dict[int, StepParts]
+    side_by_side: dict[int, Positive]
+    settings: ProcessSettings
+    provenance: Provenance
+
+
+class Results(Record):
+    """A file of results: `speed` and its `provenance`; the other programs' parts where they have been run.
+
+    `growth` is of benchmarks/costs.py: what is varied -> its points, each with "seconds", "gib" and its sizes.
+    """
+
+    speed: Speed
+    provenance: Provenance
+    costs: Costs | None = None
+    growth: dict[str, list[dict[str, Positive]]] | None = None
+    scaling: Processes | None = None
+
+
+def read(path: Path) -> Results:
+    """Read a file of results; raises `ReportError` for a file of something else."""
+    try:
+        return Results.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        fault = ": ".join([".".join(map(str, first["loc"])), first["msg"]])
+        raise ReportError(f"{path} holds no results ({fault}); name a file of benchmarks/speed.py.") from None
+
+
+def load(config: BenchmarkConfig) -> Results:
+    """The results that a chapter shows; raises `ReportError` where there are none."""
+    path = project_root() / config.results
+    if not path.is_file():
+        raise ReportError(f"{config.results} is missing; run python benchmarks/speed.py --out {config.results} first.")
+    return read(path)
+
+
+def elsewhere() -> list[Results]:
+    """The results of other machines, in benchmarks/elsewhere/."""
+    return [read(path) for path in sorted((project_root() / "benchmarks" / "elsewhere").glob("*.json"))]
 
 
 def on_gpu(compute: str) -> bool:
     """Whether something was computed on a GPU, from how provenance describes it."""
     return "CPU thread" not in compute
-
-
-def fp32_in_words(seconds: Mapping[str, float], compute: str) -> str:
-    """How evaluation in float32 compares with the usual loop, from `test_set_seconds`.
-
-    On a CPU both compute alike. On a GPU the usual loop leaves PyTorch's convolutions as they are, which on NVIDIA's
-    round float32 to TF32's 11 bits first.
-    """
-    times = seconds["usual"] / seconds["ours_fp32"]
-    if on_gpu(compute):
-        than = f"{times:.2f} times as fast" if times >= 1 else f"{1 / times:.2f} times as slow"
-        return f"though a GPU may round its convolutions to TF32; in full float32 this report is {than}"
-    if times >= 1:
-        return f"in the same arithmetic this report is {times:.2f} times as fast"
-    return f"the gain is all bfloat16's, and in the same arithmetic this report takes {1 / times:.2f} times as long"
 
 
 def power(config: BenchmarkConfig, compute: str) -> float:
@@ -132,57 +185,23 @@ def power(config: BenchmarkConfig, compute: str) -> float:
     return next((watts for name, watts in RATED_WATTS.items() if name in compute), max(RATED_WATTS.values()))
 
 
-def time_to(history: Mapping[str, np.ndarray], accuracy: float) -> str:
-    """When, if at all, the test accuracy (0-1) was reached, from the columns `seconds` and `test_accuracy` (E,)."""
+def time_to(history: Mapping[str, np.ndarray], accuracy: float) -> tuple[float, int] | None:
+    """(seconds of training, epoch) at which the test accuracy (0-1) was reached first; None where it never was.
+
+    `history` has the columns `seconds` and `test_accuracy`, float (E,), of epochs 1 to E.
+    """
     reached = np.flatnonzero(np.asarray(history["test_accuracy"]) >= accuracy)
     if not len(reached):
-        return "not at all"
-    epoch = int(reached[0])
-    return f"after {duration(float(np.sum(history['seconds'][: epoch + 1])))} (epoch {epoch + 1})"
-
-
-def costs(config: BenchmarkConfig) -> dict[str, Any] | None:
-    """What benchmarks/costs.py measured, None where it has not been run; raises `ReportError` for something else."""
-    found = plain.json_object(path(config))
-    if "costs" not in found:
         return None
-    if fault := plain.misfit(found, forms.COSTS):
-        raise ReportError(f"{config.results} holds no costs ({fault}); run python benchmarks/costs.py again.")
-    return {"growth": found["growth"], **found["costs"]}
+    epoch = int(reached[0]) + 1
+    return float(np.sum(history["seconds"][:epoch])), epoch
 
 
-def chapter_rows(chapters: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
-    """Rows of a table: chapter, seconds of its execution, and of these papermill's share outside its cells."""
-    rows = [[name, duration(row["seconds"]), f"{row['papermill']:.1f} s"] for name, row in chapters.items()]
-    whole, around = (sum(row[part] for row in chapters.values()) for part in ("seconds", "papermill"))
-    return [*rows, ["**all**", f"**{duration(whole)}**", f"**{around:.1f} s**"]]
-
-
-def growing(growth: Mapping[str, list[Mapping[str, float]]]) -> dict[str, dict[float, tuple[float, float]]]:
-    """What is varied -> its value -> (seconds, GiB), for `plots.growth`; raises `ReportError` where nothing varies."""
-    found: dict[str, dict[float, tuple[float, float]]] = {}
+def by_size(growth: Mapping[str, list[dict[str, float]]]) -> dict[str, dict[float, tuple[float, float]]]:
+    """What is varied -> its value -> (seconds, GiB), for `plots.growth`; what is varied differs in all points."""
+    found = {}
     for name, points in growth.items():
-        sizes = sorted(set(points[0]) - {"seconds", "gib"})
-        varied = [key for key in sizes if len({point.get(key) for point in points}) == len(points)]
-        if not varied or any(varied[0] not in point for point in points):
-            raise ReportError(
-                f"The growth with {name} is of points that do not differ; run python benchmarks/costs.py."
-            )
-        found[name] = {point[varied[0]]: (point["seconds"], point["gib"]) for point in points}
+        sizes = [size for size in points[0] if size not in ("seconds", "gib")]
+        varied = next(size for size in sizes if len({point[size] for point in points}) == len(points))
+        found[name] = {point[varied]: (point["seconds"], point["gib"]) for point in points}
     return found
-
-
-def costs_in_words(found: Mapping[str, Any] | None) -> dict[str, str]:
-    """What `costs` returns, for prose; everything is said to be missing where it is None."""
-    names = ("costs_compute", "augmented_rate", "ratio_augmentation", "ratio_range_test", "help_seconds")
-    if found is None:
-        return dict.fromkeys((*names, "python_seconds", "site_seconds"), "(not measured: python benchmarks/costs.py)")
-    return {
-        "costs_compute": found["provenance"]["compute"],
-        "augmented_rate": f"{found['augmentation']['ours']['median']:,.0f}",
-        "ratio_augmentation": f"{found['ratio_augmentation']['median']:.1f}",
-        "ratio_range_test": f"{found['ratio_range_test']['median']:.2f}",
-        "help_seconds": f"{found['help_seconds']['median']:.2f}",
-        "python_seconds": f"{found['python_seconds']['median']:.2f}",
-        "site_seconds": duration(found["site_seconds"]) if found["site_seconds"] else "a time that was not measured",
-    }
