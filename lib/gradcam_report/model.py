@@ -1,8 +1,7 @@
-"""ResNet-18 for 32x32 images, and a table of what its layers do.
+"""ResNet-18 for 32x32 images (He et al. 2016, https://arxiv.org/abs/1512.03385), and a table of its layers.
 
-The network is that of He et al. 2016 (https://arxiv.org/abs/1512.03385) in its CIFAR form: a 3x3 stem of stride 1
-with no max-pooling, so that layer4 still has 4x4 cells. Its 11,173,962 parameters are asserted, for this report
-compares itself with others that train exactly this net.
+This is the usual form for CIFAR: the first convolution is 3x3 with stride 1, and there is no max-pooling. So layer4
+still has 4x4 cells.
 """
 
 import math
@@ -12,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PARAMETERS = 11_173_962
+PARAMETERS = 11_173_962  # asserted: the report compares its accuracy with others of exactly this network
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut; the shortcut is a 1x1 convolution where shape changes."""
+    """Two 3x3 convolutions and a shortcut, which is a 1x1 convolution where the shape changes, else the identity."""
 
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -38,9 +37,9 @@ class BasicBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """ResNet-18 (CIFAR form): normalised images, float (N, 3, 32, 32) -> logits, float (N, classes).
+    """ResNet-18: normalised images, float (N, 3, 32, 32) -> logits, float (N, classes).
 
-    `width` is the number of channels of layer1 (64 in the report; tests use fewer).
+    `width` is the number of channels of layer1: 64 in the report, fewer in tests.
     """
 
     def __init__(self, classes: int = 10, width: int = 64) -> None:
@@ -68,7 +67,7 @@ class ResNet18(nn.Module):
 
 
 def build(seed: int, classes: int = 10, width: int = 64) -> ResNet18:
-    """A freshly initialised network: the same weights for the same seed; the caller's random state is untouched."""
+    """Initialise a network; a seed always gives the same weights, and the global random state stays as it is."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ResNet18(classes, width)
@@ -76,13 +75,11 @@ def build(seed: int, classes: int = 10, width: int = 64) -> ResNet18:
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One row of the summary: output (C, H, W), counts per image, receptive fields in pixels.
+    """One row of the table: output (C, H, W) or (C,), counts for one image, receptive fields in pixels.
 
-    `macs` counts the multiply-accumulates of convolutions and linear layers. The fields that end in `_original` count
-    as the report that this one replaces did, with torchscan in training mode: `macs_original` and `flops_original`
-    include BatchNorm and its running statistics, `receptive_field_original` treats each shortcut convolution as one
-    more link of the chain, so its stride counts twice. The true receptive field, `receptive_field`, is smaller from
-    layer2 on.
+    `macs` counts the multiply-accumulates of convolutions and linear layers. `*_original` counts as torchscan did for
+    the report that this one replaces, in training mode: BatchNorm and its running statistics are included, and the
+    shortcuts' strides enlarge the receptive field as well. The true `receptive_field` is smaller from layer2 on.
     """
 
     name: str
@@ -96,21 +93,22 @@ class LayerSummary:
 
 
 def summarise(model: ResNet18, size: int = 32) -> list[LayerSummary]:
-    """Rows for conv1, bn1, layer1..layer4 and linear, measured by one forward pass of a (1, 3, size, size) image.
+    """Measure conv1, bn1, layer1..layer4 and linear with one forward pass of a (1, 3, size, size) image.
 
-    Receptive field: r + (kernel - 1) * jump along the longest path (Araujo et al. 2019,
-    https://distill.pub/2019/computing-receptive-fields); global pooling gives `linear` the whole image.
+    Each convolution enlarges the receptive field by (kernel - 1) * jump; jump is the product of the strides before it
+    (Araujo et al. 2019, https://distill.pub/2019/computing-receptive-fields). Global average pooling gives `linear` the
+    whole image.
     """
     outputs = _output_shapes(model, size)
     rows = []
-    true_field, original_field = _Field(), _Field()
+    main_path, every_conv = _ReceptiveField(), _ReceptiveField()
     for name, module in model.named_children():
         parts = [(n, m, outputs[m]) for n, m in module.named_modules() if m in outputs]
         for part, m, _ in parts:
             if isinstance(m, nn.Conv2d):
-                original_field.through(m)
+                every_conv.add(m)
                 if "shortcut" not in part:
-                    true_field.through(m)
+                    main_path.add(m)
         rows.append(
             LayerSummary(
                 name=name,
@@ -119,25 +117,25 @@ def summarise(model: ResNet18, size: int = 32) -> list[LayerSummary]:
                 macs=sum(_macs(m, shape) for _, m, shape in parts),
                 macs_original=sum(_macs(m, shape) + _batchnorm_ops(m, shape, 5, 2) for _, m, shape in parts),
                 flops_original=sum(_flops(m, shape) + _batchnorm_ops(m, shape, 8, 8) for _, m, shape in parts),
-                receptive_field=size if name == "linear" else true_field.side,
-                receptive_field_original=size if name == "linear" else original_field.side,
+                receptive_field=size if name == "linear" else main_path.side,
+                receptive_field_original=size if name == "linear" else every_conv.side,
             )
         )
     return rows
 
 
-class _Field:
-    """Receptive field (`side`, pixels) and distance between neighbouring units (`jump`, pixels) along a chain."""
+class _ReceptiveField:
+    """Of a chain of convolutions: its side, and the distance of neighbouring units (jump), both in input pixels."""
 
     side, jump = 1, 1
 
-    def through(self, conv: nn.Conv2d) -> None:
+    def add(self, conv: nn.Conv2d) -> None:
         self.side += (conv.kernel_size[0] - 1) * self.jump
         self.jump *= conv.stride[0]
 
 
 def _output_shapes(model: ResNet18, size: int) -> dict[nn.Module, tuple[int, ...]]:
-    """The (C, H, W) or (C,) that each module puts out for one image, with the model left as it was."""
+    """Each module's output shape for one image, (C, H, W) or (C,); the model's mode and hooks stay as they were."""
     outputs: dict[nn.Module, tuple[int, ...]] = {}
 
     def record(module: nn.Module, _: object, output: Tensor) -> None:
@@ -157,7 +155,7 @@ def _output_shapes(model: ResNet18, size: int) -> dict[nn.Module, tuple[int, ...
 
 
 def _macs(module: nn.Module, output: tuple[int, ...]) -> int:
-    """Multiply-accumulates for one image of a convolution or a linear layer; 0 for others."""
+    """Multiply-accumulates of a convolution or a linear layer for one image; 0 for other modules."""
     if isinstance(module, nn.Conv2d):
         return math.prod(output) * module.in_channels * math.prod(module.kernel_size)
     if isinstance(module, nn.Linear):
@@ -166,13 +164,13 @@ def _macs(module: nn.Module, output: tuple[int, ...]) -> int:
 
 
 def _flops(module: nn.Module, output: tuple[int, ...]) -> int:
-    """Multiplications and additions: n products take n - 1 additions, and one more where there is a bias."""
+    """Multiplications plus additions: summing n products takes n - 1 additions, and a bias one more."""
     bias = isinstance(module, nn.Linear)
     return 2 * _macs(module, output) - (math.prod(output) if _macs(module, output) and not bias else 0)
 
 
 def _batchnorm_ops(module: nn.Module, output: tuple[int, ...], per_element: int, per_channel: int) -> int:
-    """What torchscan counts for a BatchNorm in training mode, running statistics included; 0 for other layers."""
+    """torchscan's count for a BatchNorm in training mode, running statistics included; 0 for other modules."""
     if not isinstance(module, nn.BatchNorm2d):
         return 0
     return per_element * math.prod(output) + per_channel * module.num_features

@@ -229,7 +229,7 @@ def test_a_missing_data_set_is_told_with_both_ways_out(
     more = {"max_lr": 0.1} if chapter == "training" else {}
     sentence = refusal(chapter, {"data_root": "images"} | more)
     assert sentence.startswith(f"CIFAR-10 is not in {project / 'images'} and could not be downloaded")
-    assert "set CIFAR10_ROOT" in sentence and "-p dataset shapes" in sentence
+    assert "set data_root" in sentence and "-p dataset shapes" in sentence
 
 
 @pytest.mark.parametrize(("chapter", "stage"), [("lr_finder", "lr_find"), ("training", "run")])
