@@ -52,7 +52,7 @@ def notice(dataset: str) -> None:
     if dataset == "shapes":
         display(
             Markdown(
-                "> **Not CIFAR-10.** This page was computed on *shapes*, the embedded set of drawn images. Its numbers "
+                "> **Not CIFAR-10.** This page was computed on *shapes*, a set of synthetic images. Its numbers "
                 "say nothing about photographs."
             )
         )
