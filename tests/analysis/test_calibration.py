@@ -1,5 +1,7 @@
 """Calibration against torchmetrics and scikit-learn, and in cases whose answer is known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,9 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from gradcam_report.analysis import calibration
+from gradcam_report.analysis import calibration, predictions
+from gradcam_report.runs import io
+from gradcam_report.runs.folder import RunFolder
 
 
 def answers(seed: int, count: int = 400, scale: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
@@ -79,7 +83,8 @@ def test_no_other_temperature_has_a_lower_loss():
 def test_cross_fitting_calibrates_no_image_by_a_temperature_that_saw_it():
     logits, labels = drawn(4.0, 2000)
     before = softmax(logits.astype(np.float64), axis=1)
-    after, temperatures = calibration.cross_fitted(logits, labels)
+    found = calibration.cross_fit(logits, labels)
+    after, temperatures = found.probabilities, found.temperatures
     np.testing.assert_array_equal(after.argmax(1), logits.argmax(1))
     np.testing.assert_allclose(after.sum(1), 1)
     assert min(temperatures) > 1 and temperatures[0] != temperatures[1]
@@ -88,11 +93,22 @@ def test_cross_fitting_calibrates_no_image_by_a_temperature_that_saw_it():
     # What an image gets must not depend on its own label.
     changed = labels.copy()
     changed[0] = (changed[0] + 1) % 5
-    np.testing.assert_array_equal(calibration.cross_fitted(logits, changed)[0][0], after[0])
+    np.testing.assert_array_equal(calibration.cross_fit(logits, changed).probabilities[0], after[0])
 
 
 def test_giving_only_the_surest_answers():
     confidence, correct = np.array([0.5, 0.9, 0.7, 0.9]), np.array([False, True, False, True])
-    coverage, accuracy = calibration.selective(confidence, correct)
+    coverage, accuracy = calibration.selective_accuracy(confidence, correct)
     assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
     np.testing.assert_allclose(accuracy, [1, 1, 2 / 3, 0.5])
+
+
+def test_a_temperature_is_fitted_on_validation_images_where_there_are_some(six_errors: Path) -> None:
+    folder = RunFolder("runs/six")
+    assert len(calibration.calibrate(folder, predictions.load(folder)).temperatures) == 2
+    arrays = io.read_arrays(folder / "predictions.npz")
+    val = {"val_logits": 5 * arrays["logits"][:20], "val_labels": arrays["labels"][:20]}
+    io.write_arrays(folder / "predictions.npz", **arrays, **val)
+    found = calibration.calibrate(folder, predictions.load(folder))
+    assert found.temperatures == [calibration.fit_temperature(val["val_logits"], val["val_labels"])]
+    np.testing.assert_allclose(found.probabilities, softmax(arrays["logits"] / found.temperatures[0], axis=1))

@@ -13,7 +13,7 @@ import papermill
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from gradcam_report.analysis import predictions as errors
+from gradcam_report.analysis.predictions import softmax
 from gradcam_report.config import CHAPTERS, PUBLISHED, parse_params
 from gradcam_report.execution import publish, runner
 from gradcam_report.runs import folder as run_folder
@@ -259,7 +259,7 @@ def test_the_metrics_are_what_scikit_learn_makes_of_the_predictions(
     logits, labels = predictions["logits"], predictions["labels"]
     assert len(labels) == metrics["test_images"] and len(set(predictions["indices"])) == len(labels)
     assert accuracy_score(labels, logits.argmax(1)) == pytest.approx(metrics["test_accuracy"], abs=1e-12)
-    assert log_loss(labels, errors.softmax(logits), labels=range(10)) == pytest.approx(metrics["test_loss"], rel=1e-6)
+    assert log_loss(labels, softmax(logits), labels=range(10)) == pytest.approx(metrics["test_loss"], rel=1e-6)
 
 
 def test_the_error_page_shows_what_scikit_learn_makes_of_the_predictions(predictions: dict[str, np.ndarray]) -> None:

@@ -1,5 +1,8 @@
 """Maps against an autograd formula, captum, pytorch-grad-cam and hand-made cases; what is put back afterwards."""
 
+from collections.abc import Iterator
+from typing import get_args
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,36 +13,12 @@ from torch import Tensor, nn
 
 from gradcam_report.config import LAYERS, CamConfig, ReportError
 from gradcam_report.explain import cam
-from gradcam_report.model import ResNet18, build
+from gradcam_report.model import ResNet18
 
 pytestmark = pytest.mark.usefixtures("few_threads")
 
 CLASSES = 10
 CLOSE = {"rtol": 0, "atol": 1e-4}  # scaling a map up to 1 scales its float32 rounding errors with it
-
-
-@pytest.fixture
-def model() -> ResNet18:
-    """A narrow ResNet-18 whose running statistics matter: maps made in training mode would differ."""
-    net = build(seed=0, width=8)
-    random = torch.Generator().manual_seed(1)
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.3, generator=random)
-            module.running_var.uniform_(0.5, 2.0, generator=random)
-    net.linear.weight.data.normal_(generator=random)
-    return net.eval()
-
-
-@pytest.fixture
-def images() -> Tensor:
-    return torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(2))
-
-
-@pytest.fixture
-def targets() -> dict[str, Tensor]:
-    """Classes of which some have no evidence at some layer, while 3 and 8 have evidence everywhere."""
-    return {"predicted": torch.tensor([3, 8, 0, 6, 1]), "true": torch.tensor([8, 3, 9, 2, 7])}
 
 
 def by_autograd(model: nn.Module, images: Tensor, classes: Tensor, layer: str, method: str) -> Tensor:
@@ -185,6 +164,13 @@ def snapshot(model: nn.Module) -> list[object]:
     ]
 
 
+@pytest.fixture
+def other_precision() -> Iterator[None]:
+    torch.set_float32_matmul_precision("medium")
+    yield
+    torch.set_float32_matmul_precision("highest")
+
+
 def test_training_mode_neither_changes_maps_nor_is_changed(model, images, targets):
     expected = cam.explain(model, images, targets, LAYERS)
     model.train()
@@ -209,74 +195,6 @@ def test_maps_do_not_depend_on_where_they_are_made(model, images, targets, conte
     assert not images.requires_grad
 
 
-def test_everything_is_put_back_after_an_error(model, images, targets, monkeypatch):
-    model.train()
-    torch.set_float32_matmul_precision("high")
-    before = snapshot(model)
-    monkeypatch.setattr(model.linear, "forward", lambda _: 1 / 0)
-    try:
-        with pytest.raises(ZeroDivisionError):
-            cam.explain(model, images, targets, LAYERS)
-        assert snapshot(model) == before
-    finally:
-        torch.set_float32_matmul_precision("highest")
-
-
-def test_full_precision_inside(model):
-    torch.set_float32_matmul_precision("medium")
-    try:
-        with cam.explaining(model):
-            assert torch.get_float32_matmul_precision() == "highest"
-            assert not torch.backends.cudnn.allow_tf32
-        assert torch.get_float32_matmul_precision() == "medium"
-    finally:
-        torch.set_float32_matmul_precision("highest")
-
-
-@pytest.mark.parametrize(
-    ("layers", "message"),
-    [
-        (["layer4", "layer5"], "layers holds 'layer5', which this model does not have; choose from "),
-        ([""], "layers holds '', which"),
-        (["linear"], "layers holds 'linear', whose output is not a map; choose from "),
-        ([], "layers is empty; name at least one of "),
-    ],
-)
-def test_layers_that_cannot_be_explained(model, images, targets, layers, message):
-    before = snapshot(model)
-    with pytest.raises(ReportError) as error:
-        cam.explain(model, images, targets, layers)
-    assert str(error.value).startswith(message)
-    assert str(error.value).endswith("conv1, bn1, layer1, layer2, layer3, layer4.")
-    assert snapshot(model) == before
-
-
-def test_any_convolution_can_be_explained(model, images, targets):
-    maps = cam.explain(model, images, targets, ["layer4.1.conv2"])["true"]["layer4.1.conv2"]
-    assert maps.shape == (5, 4, 4)
-
-
-def test_other_bad_input(model, images, targets):
-    with pytest.raises(
-        ReportError, match="method is 'gradcam\\+\\+'; choose one of 'gradcam', 'layercam', 'xgradcam', 'scorecam'"
-    ):
-        cam.explain(model, images, targets, LAYERS, "gradcam++")
-    with pytest.raises(ValueError, match=r"normalised float .* got torch.uint8"):
-        cam.explain(model, images.byte(), targets, LAYERS)
-    with pytest.raises(ValueError, match=r"targets\['true'\] must have shape \(5,\), got \(4,\)"):
-        cam.explain(model, images, {"true": targets["true"][:4]}, LAYERS)
-    model.linear.bias.data[0] = torch.nan
-    with pytest.raises(ReportError, match="logits are not finite; train again with a lower max_lr"):
-        cam.explain(model, images, targets, LAYERS)
-
-
-def test_configuration_offers_exactly_these_methods():
-    for method in cam.METHODS:
-        assert CamConfig(method=method).method == method
-    with pytest.raises(ReportError, match=", ".join(map(repr, cam.METHODS))):
-        CamConfig(method="gradcam++")
-
-
 def test_similarity_is_pearsons_correlation_and_nan_for_maps_without_a_pattern():
     random = torch.Generator().manual_seed(5)
     a, b = torch.rand(2, 6, 4, 4, generator=random)
@@ -286,45 +204,6 @@ def test_similarity_is_pearsons_correlation_and_nan_for_maps_without_a_pattern()
     torch.testing.assert_close(cam.similarity(a, b), expected, atol=1e-5, rtol=0)
     assert torch.allclose(cam.similarity(a, 0.25 * a + 0.1), torch.ones(6))
     assert cam.similarity(a, torch.zeros_like(a)).isnan().all()
-
-
-# --- the margin of a decision
-
-
-def test_margin_map_sums_to_what_decided_between_the_classes(model: ResNet18, images: Tensor, targets):
-    cells, margin = cam.margin_map(model, images, targets["predicted"], targets["true"])
-    logits = model(images).detach()
-    rows, bias = torch.arange(len(images)), model.linear.bias.detach()
-    expected = logits[rows, targets["predicted"]] - logits[rows, targets["true"]]
-    expected = expected - bias[targets["predicted"]] + bias[targets["true"]]
-    assert cells.shape == (5, 4, 4) and cells.dtype == torch.float32
-    torch.testing.assert_close(cells.sum(dim=(1, 2)), margin, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(margin, expected, rtol=1e-4, atol=1e-4)
-    assert (cells < 0).any() and (cells > 0).any()
-
-
-def test_margin_map_is_the_difference_of_two_signed_grad_cams(model: ResNet18, images: Tensor, targets):
-    """Captum's Grad-CAM without ReLU at layer4, where the gradient of a logit is its weight over the 16 cells."""
-    captum = LayerGradCam(lambda x: model(x), model.layer4)
-    signed = [
-        torch.cat([captum.attribute(image[None], target=int(c)) for image, c in zip(images, classes, strict=True)])
-        for classes in (targets["predicted"], targets["true"])
-    ]
-    cells, _ = cam.margin_map(model, images, targets["predicted"], targets["true"])
-    torch.testing.assert_close(cells, (signed[0] - signed[1])[:, 0].detach(), rtol=1e-4, atol=1e-5)
-
-
-def test_margin_map_of_a_class_against_itself_is_zero_and_exchanging_the_classes_turns_the_sign(
-    model: ResNet18, images: Tensor, targets
-):
-    one, _ = cam.margin_map(model, images, targets["predicted"], targets["true"])
-    other, _ = cam.margin_map(model, images, targets["true"], targets["predicted"])
-    torch.testing.assert_close(one, -other)
-    assert not cam.margin_map(model, images, targets["true"], targets["true"])[0].any()
-    assert not model.layer4._forward_hooks and not model.training
-
-
-# --- one scale for two classes
 
 
 def test_maps_on_a_shared_scale_keep_their_ratio(model: ResNet18, images: Tensor, targets):
@@ -362,7 +241,51 @@ def test_scorecam_equals_its_formula_and_leaves_no_hook(model, images, targets):
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
-def test_at_layer4_xgradcam_is_gradcam(model, images, targets):
-    maps = [cam.explain(model, images, targets, ["layer4"], method) for method in ("gradcam", "xgradcam")]
-    for name in targets:
-        torch.testing.assert_close(maps[0][name]["layer4"], maps[1][name]["layer4"], **CLOSE)
+def test_everything_is_put_back_after_an_error(model, images, targets, monkeypatch, other_precision):
+    model.train()
+    before = snapshot(model)
+    with cam.float32_eval(model):
+        assert torch.get_float32_matmul_precision() == "highest" and not torch.backends.cudnn.allow_tf32
+        assert not any(module.training for module in model.modules())
+    monkeypatch.setattr(model.linear, "forward", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cam.explain(model, images, targets, LAYERS)
+    assert snapshot(model) == before
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (["layer4", "layer5"], "layers holds 'layer5', .*; choose from conv1, bn1, layer1, layer2, layer3, layer4"),
+        ([""], "layers holds ''"),
+        (["linear"], "layers holds 'linear', whose output is not a map"),
+        ([], "layers is empty; name at least one"),
+    ],
+)
+def test_layers_that_cannot_be_explained(model, images, targets, layers, message):
+    before = snapshot(model)
+    with pytest.raises(ReportError, match=message):
+        cam.explain(model, images, targets, layers)
+    assert snapshot(model) == before
+
+
+def test_other_bad_input(model, images, targets):
+    with pytest.raises(ReportError, match=r"method is 'gradcam\+\+'; choose one of 'gradcam'"):
+        cam.explain(model, images, targets, LAYERS, "gradcam++")
+    with pytest.raises(ValueError, match=r"normalised float .* got torch.uint8"):
+        cam.explain(model, images.byte(), targets, LAYERS)
+    with pytest.raises(ValueError, match=r"targets\['true'\] must have shape \(5,\), got \(4,\)"):
+        cam.explain(model, images, {"true": targets["true"][:4]}, LAYERS)
+    model.linear.bias.data[0] = torch.nan
+    with pytest.raises(ReportError, match="logits are not finite"):
+        cam.explain(model, images, targets, LAYERS)
+
+
+def test_no_images_have_no_maps(model, images, targets):
+    none = {name: classes[:0] for name, classes in targets.items()}
+    found = cam.explain(model, images[:0], none, LAYERS, shared=True)
+    assert [found["true"][layer].shape for layer in LAYERS] == [(0, 32, 32), (0, 16, 16), (0, 8, 8), (0, 4, 4)]
+
+
+def test_the_parameters_offer_every_method():
+    assert set(get_args(CamConfig.model_fields["method"].annotation)) == set(cam.METHODS)

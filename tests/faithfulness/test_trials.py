@@ -36,7 +36,7 @@ CLASSES = torch.tensor([1, 2, 3, 4])
 
 def test_contenders_are_each_methods_own_maps(net: model.ResNet18, images: Tensor) -> None:
     found = experiments.contenders(net, images, CLASSES, LAYERS, list(cam.METHODS))
-    per_method = {m: [n.split()[1] for n in found if n.startswith(f"{cam.NAMES[m]} ")] for m in cam.METHODS}
+    per_method = {m: [n.split()[1] for n in found if n.startswith(f"{cam.METHODS[m].title} ")] for m in cam.METHODS}
     assert per_method["gradcam"] == per_method["layercam"] == list(LAYERS)
     assert per_method["xgradcam"] == list(LAYERS[:3]) and per_method["scorecam"] == ["layer4"]
     alone = cam.explain(net, images, {"x": CLASSES}, ["layer3"], "layercam")["x"]["layer3"]

@@ -11,11 +11,10 @@ import torch
 from matplotlib.text import Text
 
 from gradcam_report import model, plots
-from gradcam_report.analysis import features as embedding
-from gradcam_report.analysis import selection
+from gradcam_report.analysis import features, selection
 from gradcam_report.config import parse_params
 from gradcam_report.data import datasets
-from gradcam_report.explain import cam, margin
+from gradcam_report.explain import cam, contrast
 from gradcam_report.pages import case_card
 
 pytestmark = pytest.mark.usefixtures("few_threads")
@@ -31,7 +30,9 @@ def card(**changes: object) -> case_card.Card:
         predicted=1,
         other=2,
         true=2,
-        maps={t: {"layer3": np.eye(8, dtype=np.float32), "layer4": np.zeros((4, 4))} for t in ("predicted", "other")},
+        maps={
+            t: {"layer3": np.eye(8, dtype=np.float32), "layer4": np.zeros((4, 4))} for t in ("predicted", "contrast")
+        },
         cells=np.array([[0.5, -0.25], [1.0, 0.75]], np.float32),
         margin=2.0,
         votes=np.array([40, 1, 9]),
@@ -67,10 +68,14 @@ def test_the_description_says_what_is_drawn() -> None:
     assert "people" not in bare and "training" not in bare
 
 
-def of_cases(params: dict[str, Any]) -> tuple[model.ResNet18, selection.Cases, list[case_card.Card], str]:
+def chosen_by(params: Any) -> selection.Examples:
+    return selection.choose(params.run.run_dir, params.selection)
+
+
+def of_cases(params: Any) -> tuple[model.ResNet18, selection.Examples, list[case_card.Card], str]:
     """A network, the chosen cases, their cards and the note, put together as the chapter does it."""
-    net, chosen = model.build(0, width=8).eval(), selection.choose(params)
-    found = margin.of_cases(net, chosen, params.cam.layers, params.cam.method)
+    net, chosen = model.build(0, width=8).eval(), chosen_by(params)
+    found = contrast.explain_examples(net, chosen, params.cam.layers, params.cam.method)
     return net, chosen, *case_card.of_cases(chosen, found, params)
 
 
@@ -151,20 +156,20 @@ def test_a_figure_for_telephones_stands_beside_the_wide_one() -> None:
 
 
 @pytest.fixture
-def made(six_errors: Path) -> tuple[model.ResNet18, selection.Cases, list[case_card.Card], str]:
+def made(six_errors: Path) -> tuple[model.ResNet18, selection.Examples, list[case_card.Card], str]:
     return of_cases(parse_params("gradcam", {"run_dir": "runs/six", "layers": ["layer3", "layer4"]}))
 
 
 def test_cards_of_cases_hold_what_the_measures_say(
-    made: tuple[model.ResNet18, selection.Cases, list[case_card.Card], str],
+    made: tuple[model.ResNet18, selection.Examples, list[case_card.Card], str],
 ) -> None:
     net, chosen, found, note = made
     assert len(found) == 6 and "no human labels" in note and all(c.votes is None for c in found)
     images = datasets.NORMALIZERS["shapes"](torch.from_numpy(chosen.images))
-    targets = {"predicted": torch.from_numpy(chosen.predicted), "other": torch.from_numpy(chosen.true)}
+    targets = {"predicted": torch.from_numpy(chosen.predicted), "contrast": torch.from_numpy(chosen.true)}
     maps = cam.explain(net, images, targets, ["layer3", "layer4"], shared=True)
-    train, features = selection.training_images(chosen.folder, chosen.record, "")
-    near, _ = embedding.nearest(selection.test_features(chosen.folder)[chosen.rows], features, 5)
+    train, known = features.load_train(chosen.folder, chosen.record)
+    near, _ = features.nearest(features.load_test(chosen.folder)[chosen.rows], known, 5)
     for row, one in enumerate(found):
         assert (one.predicted, one.other, one.true) == (chosen.predicted[row], chosen.true[row], chosen.true[row])
         np.testing.assert_array_equal(one.image, chosen.images[row])
@@ -185,8 +190,8 @@ def test_a_right_answer_is_set_against_the_runner_up(six_errors: Path) -> None:
 def test_a_readers_picture_is_set_against_the_runner_up(six_errors: Path) -> None:
     params = parse_params("gradcam", {"run_dir": "runs/six"})
     net, own = model.build(0, width=8).eval(), torch.full((1, 3, 32, 32), 200, dtype=torch.uint8)
-    one = case_card.of_picture(net, own, selection.choose(params), params)
+    one = case_card.of_picture(net, own, chosen_by(params), params)
     logits = net(datasets.NORMALIZERS["shapes"](own))[0].detach()
     assert one.true is None and [one.predicted, one.other] == logits.argsort(descending=True)[:2].tolist()
     np.testing.assert_allclose(one.probabilities, logits.softmax(0), rtol=1e-4)
-    assert list(one.maps["other"]) == params.cam.layers
+    assert list(one.maps["contrast"]) == params.cam.layers

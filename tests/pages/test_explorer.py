@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from gradcam_report import model
-from gradcam_report.analysis import predictions as errors
 from gradcam_report.analysis import selection
+from gradcam_report.analysis.predictions import Predictions
 from gradcam_report.config import LAYERS, ReportError, parse_params
 from gradcam_report.data import datasets, human_labels
 from gradcam_report.explain import cam
@@ -29,13 +29,12 @@ def net() -> model.ResNet18:
 
 
 @pytest.fixture
-def chosen(six_errors: Path) -> selection.Cases:
-    params = parse_params("explorer", {"run_dir": "runs/six"})
-    return selection.of_rows(params, lambda found: explorer.rows(found, 2))
+def chosen(six_errors: Path) -> selection.Examples:
+    return selection.choose_rows("runs/six", lambda found: explorer.rows(found, 2))
 
 
 @pytest.fixture
-def found(net: model.ResNet18, chosen: selection.Cases) -> explorer.Explorer:
+def found(net: model.ResNet18, chosen: selection.Examples) -> explorer.Explorer:
     return explorer.collect(net, chosen, parse_params("explorer", {"run_dir": "runs/six"}))
 
 
@@ -44,7 +43,7 @@ def picture(page: str, name: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(address))))
 
 
-def test_all_errors_come_first_and_some_right_answers_of_each_class(chosen: selection.Cases) -> None:
+def test_all_errors_come_first_and_some_right_answers_of_each_class(chosen: selection.Examples) -> None:
     assert chosen.indices[:6].tolist() == [31, 23, 17, 11, 5, 2]
     right = chosen.true[6:]
     assert (chosen.true[6:] == chosen.predicted[6:]).all() and np.bincount(right, minlength=10).max() == 2
@@ -54,7 +53,7 @@ def test_all_errors_come_first_and_some_right_answers_of_each_class(chosen: sele
     assert set(explorer.rows(predictions, 50)) == set(range(40))
 
 
-def test_the_table_says_what_the_network_said(found: explorer.Explorer, chosen: selection.Cases) -> None:
+def test_the_table_says_what_the_network_said(found: explorer.Explorer, chosen: selection.Examples) -> None:
     assert [row["i"] for row in found.table] == chosen.indices.tolist()
     for number, row in enumerate(found.table):
         shares = chosen.predictions.probabilities[chosen.rows[number]]
@@ -70,13 +69,13 @@ def test_the_table_says_what_the_network_said(found: explorer.Explorer, chosen: 
 
 
 def test_the_pages_pictures_hold_images_and_maps(
-    found: explorer.Explorer, chosen: selection.Cases, net: model.ResNet18
+    found: explorer.Explorer, chosen: selection.Examples, net: model.ResNet18
 ) -> None:
     page = explorer.page(found)
     sprite, tiles = picture(page, "sprite"), picture(page, "maps")[..., 0]
     images = datasets.NORMALIZERS["shapes"](torch.from_numpy(chosen.images))
     targets = {
-        name: torch.tensor([row[key] for row in found.table]) for name, key in (("predicted", "p"), ("other", "o"))
+        name: torch.tensor([row[key] for row in found.table]) for name, key in (("predicted", "p"), ("contrast", "o"))
     }
     maps = cam.explain(net, images, targets, LAYERS, shared=True)
     kept = json.loads(
@@ -88,7 +87,7 @@ def test_the_pages_pictures_hold_images_and_maps(
         np.testing.assert_array_equal(
             sprite[32 * top : 32 * top + 32, 32 * left : 32 * left + 32].transpose(2, 0, 1), chosen.images[number]
         )
-        for half, target in enumerate(("predicted", "other")):
+        for half, target in enumerate(("predicted", "contrast")):
             for layer in LAYERS:
                 row, column, side = kept["places"][layer]
                 y, x = 32 * top + row, 2 * kept["half"] * left + half * kept["half"] + column
@@ -125,16 +124,16 @@ def test_kinds_and_votes_of_errors_are_set_against_each_other() -> None:
     assert confidence.tolist() == [0.9] and shares.tolist() == [0.6] and kinds.tolist() == [1]
 
 
-def test_a_run_without_errors_shows_right_answers(chosen: selection.Cases) -> None:
+def test_a_run_without_errors_shows_right_answers(chosen: selection.Examples) -> None:
     labels = np.arange(10).repeat(3)
-    perfect = errors.Predictions(np.eye(10, dtype=np.float32)[labels], labels, np.arange(30))
+    perfect = Predictions(np.eye(10, dtype=np.float32)[labels], labels, np.arange(30))
     assert len(explorer.rows(perfect, 2)) == 20
     with pytest.raises(ReportError, match="contrast is 0; show right answers with -p contrast 5"):
         explorer.rows(perfect, 0)
 
 
 def test_votes_and_kinds_are_told_where_people_were_asked(
-    net: model.ResNet18, chosen: selection.Cases, monkeypatch: pytest.MonkeyPatch
+    net: model.ResNet18, chosen: selection.Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     votes = np.zeros((10_000, 10), np.int64)
     votes[:, 3] = 50

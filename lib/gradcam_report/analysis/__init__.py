@@ -1,2 +1,5 @@
-"""What one run answered: its predictions and errors, which of them to show, their calibration, and the features behind
-them."""
+"""What one run answered.
+
+Its predictions and errors, which test images to show, how calibrated its confidence is, and how near images are to one
+another in its features.
+"""

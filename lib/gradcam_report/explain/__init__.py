@@ -1,1 +1,5 @@
-"""Why the network answered so: class activation maps, and the exact decomposition of a margin at layer4."""
+"""Why the network answered as it did.
+
+`cam` makes class activation maps, `margin` takes the margin between two classes apart exactly, `contrast` says which
+two classes of an image are compared and explains both.
+"""

@@ -1,63 +1,37 @@
-"""What the network's layers say about images: heat maps and margins of the answer and of what it is set against.
+"""Which cells of layer4 decided between two classes: the exact decomposition of a margin."""
 
-found = evidence.of_cases(net, chosen, ["layer3", "layer4"])
-found.maps["predicted"]["layer4"]
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from ..analysis import selection
-from ..data import datasets
 from ..model import ResNet18
-from . import cam
+from .cam import float32_eval
 
 
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """The evidence in N images for two classes of each: the answer and the class that it is set against."""
+@torch.no_grad()
+def margin_map(model: ResNet18, images: Tensor, predicted: Tensor, contrast: Tensor) -> tuple[Tensor, Tensor]:
+    """Split the margin between two classes of each image over the cells of layer4.
 
-    maps: dict[str, dict[str, Tensor]]
-    """"predicted" and "other" -> layer -> float32 (N, h, w), 0-1 on one scale for both."""
-    cells: Tensor
-    """float32 (N, h, w): what each cell of layer4 adds to `margin`."""
-    margin: Tensor
-    """float32 (N,): logit(predicted) - logit(other) without the biases."""
+    `images` are float (N, 3, H, W), normalised as in training; `predicted` and `contrast` are the classes, int64 (N,).
+    Returns (cells float32 (N, h, w), margin float32 (N,)), in logits, on the device of `images`. The margin is
+    logit(predicted) - logit(contrast) without the two biases; a cell is its signed contribution, and the cells of an
+    image sum to its margin but for rounding.
 
-
-def set_against(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64] | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(the answers, the classes they are set against), both int64 (N,), of probabilities float64 (N, C).
-
-    An answer is set against the true class, of `labels` int64 (N,); where it is right, or the labels are None, against
-    the runner-up.
+    The last layers are a mean over the cells and a linear map. So with the linear layer's rows w and the activations A
+    of layer4, cell ij is (w_predicted - w_contrast) . A_ij / (h w): the class activation map of Zhou et al. 2016
+    (https://arxiv.org/abs/1512.04150, equation 2) for the difference of two classes.
     """
-    order = np.argsort(-probabilities, axis=1, kind="stable")
-    predicted, runner_up = order[:, 0], order[:, 1]
-    return predicted, runner_up if labels is None else np.where(labels == predicted, runner_up, labels)
-
-
-def of_images(
-    net: ResNet18,
-    images: Tensor,
-    predicted: NDArray[np.int64],
-    other: NDArray[np.int64],
-    layers: Sequence[str],
-    method: str = "gradcam",
-) -> Evidence:
-    """The evidence in normalised images, float32 (N, 3, 32, 32), for two classes of each, both int64 (N,)."""
-    targets = {"predicted": torch.from_numpy(predicted.copy()), "other": torch.from_numpy(other.copy())}
-    maps = cam.explain(net, images, targets, layers, method, shared=True)
-    return Evidence(maps, *cam.margin_map(net, images, targets["predicted"], targets["other"]))
-
-
-def of_cases(net: ResNet18, chosen: selection.Cases, layers: Sequence[str], method: str = "gradcam") -> Evidence:
-    """The evidence in the chosen test images for what was answered and for what that is set against."""
-    images = datasets.NORMALIZERS[chosen.dataset](torch.from_numpy(chosen.images))
-    return of_images(net, images, *set_against(chosen.probabilities, chosen.true), layers, method)
+    activations: list[Tensor] = []
+    hook = model.layer4.register_forward_hook(lambda module, inputs, output: activations.append(output))
+    try:
+        with float32_eval(model), torch.no_grad():
+            device = next(model.parameters()).device
+            logits = model(images.to(device, torch.float32))
+    finally:
+        hook.remove()
+    weight, bias = model.linear.weight, model.linear.bias
+    predicted, contrast = predicted.to(device), contrast.to(device)
+    per_cell = activations[0].shape[-2] * activations[0].shape[-1]
+    cells = torch.einsum("nk,nkhw->nhw", weight[predicted] - weight[contrast], activations[0]) / per_cell
+    rows = torch.arange(len(images), device=device)
+    margin = logits[rows, predicted] - logits[rows, contrast] - (bias[predicted] - bias[contrast])
+    return cells.to(images.device), margin.to(images.device)

@@ -25,7 +25,7 @@ def contenders(net: nn.Module, images: Tensor, classes: Tensor, layers: Sequence
         chosen = chosen[-1:] if method == "scorecam" else chosen
         if chosen:
             maps = cam.explain(net, images, {"class": classes}, chosen, method)["class"]
-            found |= {f"{cam.NAMES[method]} {layer}": m for layer, m in maps.items()}
+            found |= {f"{cam.METHODS[method].title} {layer}": m for layer, m in maps.items()}
     return found
 
 

@@ -24,7 +24,7 @@ def probability_of(net: nn.Module, classes: Tensor, batch: int = 500) -> metrics
     device = next(net.parameters()).device
 
     def probability(images: Tensor) -> Tensor:
-        with cam.explaining(net), torch.no_grad():
+        with cam.float32_eval(net), torch.no_grad():
             logits = torch.cat([net(part.to(device)) for part in images.split(batch)])
         return F.softmax(logits, dim=1).gather(1, classes.to(device)[:, None])[:, 0].cpu()
 

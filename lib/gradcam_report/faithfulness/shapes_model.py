@@ -51,7 +51,7 @@ def drawings(net: nn.Module, count: int) -> tuple[datasets.Split, Tensor]:
     """
     drawn = datasets.synthetic_images(count, seed=datasets.SHAPES_TEST_SEED)
     normalised = datasets.NORMALIZERS["shapes"](drawn.images)
-    with cam.explaining(net), torch.no_grad():
+    with cam.float32_eval(net), torch.no_grad():
         right = net(normalised.to(next(net.parameters()).device)).argmax(1).cpu() == drawn.labels
     if not right.any():
         raise ReportError(f"The probe gets none of {count} drawings right; raise probe_epochs.")

@@ -1,6 +1,6 @@
 """One image on one card: what the network answered, what people see, where the evidence lies, what resembles it.
 
-made, note = cards.of_cases(chosen, evidence.of_cases(net, chosen, layers), params)
+made, note = cards.of_cases(chosen, contrast.explain_examples(net, chosen, layers), params)
 cards.sentence(made[0])
 """
 
@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .. import plots
-from ..analysis import features as embedding
-from ..analysis import predictions, selection
+from ..analysis import features, selection
+from ..analysis.predictions import softmax
 from ..config import GradCamParams, ReportError
 from ..data import datasets, human_labels
-from ..explain import cam
-from ..explain import margin as evidence
+from ..explain import cam, contrast
 from ..formatting import percent, signed
 from ..model import ResNet18
 
@@ -42,7 +41,7 @@ class Card:
     other: int
     true: int | None
     maps: dict[str, dict[str, NDArray[np.float32]]]
-    """"predicted" and "other" -> layer -> float32 (h, w), 0-1 on one scale for both."""
+    """"predicted" and "contrast" -> layer -> float32 (h, w), 0-1 on one scale for both."""
     cells: NDArray[np.float32]
     """float32 (h, w): what each cell of layer4 adds to `margin`."""
     margin: float
@@ -69,14 +68,14 @@ def of_images(
     probabilities: NDArray[np.float64],
     labels: NDArray[np.int64] | None,
     classes: Sequence[str],
-    found: evidence.Evidence,
+    found: contrast.Explanation,
 ) -> list[Card]:
     """Cards of images uint8 (N, 3, 32, 32) with the network's `probabilities`, float64 (N, C), and what was found.
 
     `labels` are the true classes, int64 (N,), None where nobody knows them; `found` is of the classes that
-    `evidence.set_against` names.
+    `contrast.contrast_classes` names.
     """
-    predicted, other = evidence.set_against(probabilities, labels)
+    predicted, other = contrast.contrast_classes(probabilities, labels)
     return [
         Card(
             image=images[i],
@@ -198,7 +197,7 @@ def _evidence(card: Card) -> list[str]:
     ]
 
 
-def of_cases(chosen: selection.Cases, found: evidence.Evidence, params: GradCamParams) -> tuple[list[Card], str]:
+def of_cases(chosen: selection.Examples, found: contrast.Explanation, params: GradCamParams) -> tuple[list[Card], str]:
     """(a card for each chosen test image, a note about what is missing on them, empty if nothing is).
 
     `found` is of the same images, `params` are the chapter's. Cards go without votes and neighbours that cannot be had.
@@ -221,22 +220,22 @@ def of_cases(chosen: selection.Cases, found: evidence.Evidence, params: GradCamP
 
 
 def _near(
-    chosen: selection.Cases, data_root: str, count: int = 5
+    chosen: selection.Examples, data_root: str, count: int = 5
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
     """For each chosen image the training images, uint8 (5, 3, 32, 32), whose features are nearest, and their labels."""
-    train, features = selection.training_images(chosen.folder, chosen.record, data_root)
-    rows, _ = embedding.nearest(selection.test_features(chosen.folder)[chosen.rows], features, count)
+    train, known = features.load_train(chosen.folder, chosen.record, data_root)
+    rows, _ = features.nearest(features.load_test(chosen.folder)[chosen.rows], known, count)
     return zip(train.images.numpy()[rows], train.labels.numpy()[rows], strict=True)
 
 
-def of_picture(net: ResNet18, image: Tensor, chosen: selection.Cases, params: GradCamParams) -> Card:
+def of_picture(net: ResNet18, image: Tensor, chosen: selection.Examples, params: GradCamParams) -> Card:
     """The card of a reader's own picture, uint8 (1, 3, 32, 32), explained with the layers and method of the chapter."""
     normalised = datasets.NORMALIZERS[chosen.dataset](image)
-    with cam.explaining(net), torch.no_grad():
+    with cam.float32_eval(net), torch.no_grad():
         logits = net(normalised.to(next(net.parameters()).device)).cpu().numpy()
-    wanted, probabilities = params.cam, predictions.softmax(logits)
-    classes = evidence.set_against(probabilities, None)
-    found = evidence.of_images(net, normalised, *classes, wanted.layers, wanted.method)
+    wanted, probabilities = params.cam, softmax(logits)
+    classes = contrast.contrast_classes(probabilities, None)
+    found = contrast.explain_images(net, normalised, *classes, wanted.layers, wanted.method)
     return of_images(image.numpy(), probabilities, None, chosen.classes, found)[0]
 
 

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..analysis import predictions as errors
-from ..analysis import selection
+from ..analysis.predictions import Predictions
+from ..analysis.selection import Examples
 from ..config import LAYERS, ExplorerParams, ReportError
 from ..data import human_labels
-from ..explain import cam, margin
+from ..explain import cam
+from ..explain.contrast import explain_examples
 from ..model import ResNet18
 from . import case_card
 
@@ -44,7 +45,7 @@ class Explorer:
     note: str = ""
 
 
-def rows(predictions: errors.Predictions, contrast: int) -> NDArray[np.int64]:
+def rows(predictions: Predictions, contrast: int) -> NDArray[np.int64]:
     """Rows of the predictions to show, int64 (N,): all errors, the surest first, then `contrast` right ones per class.
 
     The right answers are drawn at random, the same ones at every call.
@@ -59,13 +60,13 @@ def rows(predictions: errors.Predictions, contrast: int) -> NDArray[np.int64]:
     return np.concatenate([wrong, *(np.sort(random.permutation(r)[:contrast]) for r in right)]).astype(np.int64)
 
 
-def collect(net: ResNet18, chosen: selection.Cases, params: ExplorerParams) -> Explorer:
+def collect(net: ResNet18, chosen: Examples, params: ExplorerParams) -> Explorer:
     """Explain the images of `chosen` at all layers and put together what the page needs.
 
     `params` are the chapter's. Goes without people's votes where they cannot be had, and says so in `note`.
     """
     method = params.explorer.map_method
-    found = margin.of_cases(net, chosen, LAYERS, method)
+    found = explain_examples(net, chosen, LAYERS, method)
     made = case_card.of_images(chosen.images, chosen.probabilities, chosen.true, chosen.classes, found)
     people, kinds, note = None, None, ""
     try:
@@ -90,7 +91,7 @@ def collect(net: ResNet18, chosen: selection.Cases, params: ExplorerParams) -> E
         row |= {"s": case_card.sentence(card), "n": f"number {index}, {case_card.title(card)}"}
         table.append(row)
     tiles = np.stack([tile(card.maps) for card in made])
-    return Explorer(chosen.classes, cam.NAMES[method], chosen.images, tiles, table, note)
+    return Explorer(chosen.classes, cam.METHODS[method].title, chosen.images, tiles, table, note)
 
 
 def against_people(found: Explorer) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
@@ -105,9 +106,9 @@ def against_people(found: Explorer) -> tuple[NDArray[np.float64], NDArray[np.flo
 
 
 def tile(maps: Mapping[str, Mapping[str, NDArray[np.floating]]]) -> NDArray[np.uint8]:
-    """One case's maps, 0-1, for "predicted" and "other" side by side: uint8 (32, 96), in `LEVELS` steps."""
+    """One case's maps, 0-1, for "predicted" and "contrast" side by side: uint8 (32, 96), in `LEVELS` steps."""
     canvas = np.zeros((32, 2 * HALF), np.uint8)
-    for half, target in enumerate(("predicted", "other")):
+    for half, target in enumerate(("predicted", "contrast")):
         for layer, (row, column, side) in PLACES.items():
             steps = np.rint(np.asarray(maps[target][layer]) * (LEVELS - 1))
             left = half * HALF + column

@@ -63,7 +63,7 @@ def place(figure: ReportFigure, left: float, top: float, width: float, height: f
 def heat_maps(figure: ReportFigure, card: Any, left: float, top: float, tile: float, method: str) -> None:
     """Draw the maps of each layer, above for the answer and below for the other class, as squares of `tile` inches."""
     picture = to_hwc(card.image[None])[0]
-    for row, target in enumerate(("predicted", "other")):
+    for row, target in enumerate(("predicted", "contrast")):
         name = card.classes[card.predicted if target == "predicted" else card.other]
         for column, (layer, heat) in enumerate(card.maps[target].items()):
             ax = place(figure, left + column * (tile + 0.06), top + row * (tile + 0.06), tile, tile)

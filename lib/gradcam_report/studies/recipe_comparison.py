@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..analysis import predictions as errors
-from ..analysis import selection
+from ..analysis import predictions
 from ..config import PUBLISHED, PUBLISHED_VARIANTS, ReportError, project_root, short
 from ..formatting import signed
 from ..runs import folder as run_folder
@@ -25,7 +24,7 @@ class Variant:
     changes: dict[str, Any]
     metrics: Metrics
     accuracy: np.ndarray
-    predictions: errors.Predictions
+    predictions: predictions.Predictions
 
     @property
     def name(self) -> str:
@@ -83,7 +82,7 @@ def _recipe(folder: run_folder.RunFolder) -> Recipe:
 def _read(folder: run_folder.RunFolder, base: Recipe) -> Variant:
     changes = _changed(_recipe(folder), base)
     history = io.read_table(folder.need("history.csv", "training"))
-    return Variant(changes, folder.metrics(), history["test_accuracy"], selection.predictions_of(folder))
+    return Variant(changes, folder.metrics(), history["test_accuracy"], predictions.load(folder))
 
 
 def onsets_in_words() -> str:

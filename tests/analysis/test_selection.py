@@ -1,0 +1,134 @@
+"""Which test images are chosen, by the meaning of each selection, and what is known of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from answers_by_hand import CLASSES, another_seed, classes, predictions
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from gradcam_report.analysis import selection
+from gradcam_report.analysis.predictions import Predictions
+from gradcam_report.config import ReportError, SelectionConfig
+from gradcam_report.data import datasets
+from gradcam_report.runs import io
+
+kinds = st.sampled_from(["confident", "stratified", "first"])
+
+
+def select(found: Predictions, kind: str = "confident", n_images: int = 10, indices: list[int] | None = None):
+    return selection.select_rows(found, SelectionConfig(selection=kind, n_images=n_images, indices=indices or []))
+
+
+@st.composite
+def some_predictions(draw):
+    """Predictions with many equal confidences, in any order of test-set indices."""
+    n = draw(st.integers(1, 30))
+    logits = draw(arrays(np.float32, (n, CLASSES), elements=st.sampled_from([0.0, 1.0, 2.0, 60.0])))
+    labels = draw(arrays(np.int64, n, elements=classes))
+    return predictions(logits, labels, draw(st.permutations(range(100, 100 + n))))
+
+
+@given(some_predictions(), kinds, st.integers(1, 40))
+def test_choice_is_of_errors_where_there_are_any_and_keeps_its_order(found, kind, n_images):
+    candidates = np.flatnonzero(found.wrong) if found.wrong.any() else np.arange(len(found.labels))
+    rows = select(found, kind, n_images)
+    assert len(rows) == min(n_images, len(candidates))
+    assert len(set(rows)) == len(rows) and set(rows) <= set(candidates)
+    left_out = np.setdiff1d(candidates, rows)
+    if kind == "confident":
+        assert (np.diff(found.confidence[rows]) <= 0).all()
+        assert not left_out.size or found.confidence[left_out].max() <= found.confidence[rows].min()
+    elif kind == "first":
+        assert (np.diff(found.indices[rows]) > 0).all()
+        assert not left_out.size or found.indices[left_out].min() > found.indices[rows].max()
+    else:
+        check_round_robin(found, rows, candidates)
+
+
+def check_round_robin(found, rows, candidates):
+    """Classes take turns in order until they run out, each with its own images by falling confidence."""
+    labels = found.labels[candidates]
+    by_class = {int(c): sorted(found.confidence[candidates[labels == c]]) for c in labels}
+    turns = []
+    while any(by_class.values()):
+        turns += [(c, by_class[c].pop()) for c in sorted(by_class) if by_class[c]]
+    assert list(zip(found.labels[rows], found.confidence[rows], strict=True)) == turns[: len(rows)]
+
+
+@given(some_predictions(), kinds, st.randoms())
+def test_choice_does_not_depend_on_the_order_of_rows(found, kind, random):
+    order = list(range(len(found.labels)))
+    random.shuffle(order)
+    shuffled = Predictions(found.logits[order], found.labels[order], found.indices[order])
+    before, after = found.indices[select(found, kind, 5)], shuffled.indices[select(shuffled, kind, 5)]
+    assert before.tolist() == after.tolist()
+
+
+def test_confidences_that_are_equal_in_float32_are_told_apart():
+    close = predictions([[0, 20, 0], [0, 21, 0]], [0, 0])
+    assert (close.confidence.astype(np.float32) == 1).all() and select(close).tolist() == [1, 0]
+
+
+def test_choice_by_index_is_of_test_set_positions_right_or_wrong():
+    found = predictions([[1, 0], [0, 1], [1, 0]], [0, 0, 0], [30, 10, 20])
+    rows = select(found, "index", 1, [20, 10, 20])
+    assert rows.dtype == np.int64 and rows.tolist() == [2, 1]
+    with pytest.raises(ReportError, match=r"indices holds 7, .* 3 test images of this run \(from 10 to 30\); choose"):
+        select(found, "index", 1, [20, 7])
+
+
+def test_a_random_sample_is_of_distinct_rows_and_the_same_for_the_same_seed():
+    found = predictions(np.eye(4)[[0] * 30], [0] * 30)
+    rows = selection.sample_rows(found, 10)
+    assert len(set(rows)) == 10 and (np.diff(rows) > 0).all()
+    assert np.array_equal(rows, selection.sample_rows(found, 10))
+    assert not np.array_equal(rows, selection.sample_rows(found, 10, seed=1))
+    assert len(selection.sample_rows(found, 99)) == 30
+
+
+# From a run's folder
+
+
+def test_six_errors_are_all_that_is_shown_where_ten_are_asked_for(six_errors: Path) -> None:
+    chosen = selection.choose("runs/six", SelectionConfig())
+    assert chosen.indices.tolist() == [31, 23, 17, 11, 5, 2]  # the most confident first
+    drawn = datasets.synthetic_images(40, datasets.SHAPES_TEST_SEED).images.numpy()
+    np.testing.assert_array_equal(chosen.images, drawn[chosen.indices])
+    assert chosen.wrong.all() and chosen.dataset == "shapes" and len(chosen) == 6
+    assert (chosen.probability(chosen.predicted) > chosen.probability(chosen.true)).all()
+    assert chosen.names(chosen.true) == [chosen.classes[label] for label in chosen.true]
+    others = chosen.at(np.array([3, 5]))
+    np.testing.assert_array_equal(others.images, drawn[[3, 5]])
+    right, wrong = others.titles()
+    assert right.startswith("# 3\n✓") and "✗" not in right and wrong.startswith("# 5\n✗")
+    assert chosen.at(others.rows[:0]).images.shape == (0, 3, 32, 32)
+
+
+def test_a_run_without_errors_shows_right_answers(six_errors: Path) -> None:
+    arrays = io.read_arrays(six_errors / "predictions.npz")
+    io.write_arrays(
+        six_errors / "predictions.npz", **arrays | {"logits": np.eye(10, dtype=np.float32)[arrays["labels"]]}
+    )
+    for kind in ("confident", "stratified", "first"):
+        chosen = selection.choose("runs/six", SelectionConfig(selection=kind))
+        assert len(chosen) == 10 and not chosen.wrong.any()
+
+
+def test_errors_that_all_seeds_make(six_errors: Path) -> None:
+    chosen = selection.choose("runs/six", SelectionConfig(indices=[2, 17, 0, 31]))
+    assert selection.wrong_for_all_seeds(chosen).all()  # there is no other seed
+    another_seed(six_errors, 1)
+    assert selection.wrong_for_all_seeds(chosen).tolist() == [False, True, False, True]
+
+
+def test_predictions_of_another_number_of_classes_are_refused(six_errors: Path) -> None:
+    arrays = io.read_arrays(six_errors / "predictions.npz")
+    io.write_arrays(six_errors / "predictions.npz", **arrays | {"logits": np.zeros((40, 12), np.float32)})
+    with pytest.raises(ReportError, match=r"predictions\.npz cannot be read \(it has 12 classes\)"):
+        selection.choose("runs/six", SelectionConfig())
+    (six_errors / "run.json").unlink()
+    with pytest.raises(ReportError, match=r"holds no run\.json; run the chapter training"):
+        selection.choose("runs/six", SelectionConfig())
