@@ -37,7 +37,7 @@ from gradcam_report.config import (
 )
 from gradcam_report.data import augmentation, datasets
 from gradcam_report.explain import cam
-from gradcam_report.runs import folder as run_folder
+from gradcam_report.runs.provenance import current_commit, provenance
 from gradcam_report.training import lr_range_test
 from gradcam_report.training import optimizer as optim
 from gradcam_report.training.device import memory_kept, resolve
@@ -190,11 +190,9 @@ def main() -> None:
         print(json.dumps(point(json.loads(asked.point), asked.device)))
         return
     results(asked.out)  # an error now, not after the measurements
-    started, commit = time.perf_counter(), run_folder.commit()
+    started, commit = time.perf_counter(), current_commit()
     found = {"costs": costs(asked), "growth": growth(asked.device)}
-    made = run_folder.provenance(
-        resolve(asked.device, "auto").describe(), "drawn", time.perf_counter() - started, commit
-    )
+    made = provenance(resolve(asked.device, "auto").describe(), "drawn", time.perf_counter() - started, commit)
     found["costs"]["provenance"] = made
     add(asked.out, **found)
     print(f"see {asked.out}")

@@ -25,7 +25,7 @@ from torch import nn
 from gradcam_report import model
 from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, project_root
 from gradcam_report.data import augmentation, datasets
-from gradcam_report.runs import folder as run_folder
+from gradcam_report.runs.provenance import current_commit, provenance
 from gradcam_report.training import optimizer as optim
 from gradcam_report.training.device import resolve
 from gradcam_report.training.distributed import ALONE, Team, assembled
@@ -120,7 +120,7 @@ def main() -> None:
         worker(asked)
         return
     results(asked.out)  # an error now, not after the measurements
-    started, commit = time.perf_counter(), run_folder.commit()
+    started, commit = time.perf_counter(), current_commit()
     if asked.device == "auto" and not torch.cuda.is_available():
         asked.device = "cpu"  # also beside an Apple GPU, which processes cannot share
     found: dict[str, Any] = {"shared": {}, "side_by_side": {}}
@@ -134,7 +134,7 @@ def main() -> None:
     shutil.rmtree(project_root() / SWEEP, ignore_errors=True)
     found["settings"] = {k: v for k, v in vars(asked).items() if k not in ("out", "worker")} | {"cores": os.cpu_count()}
     described = resolve(asked.device, "auto").describe()
-    found["provenance"] = run_folder.provenance(described, "drawn", time.perf_counter() - started, commit)
+    found["provenance"] = provenance(described, "drawn", time.perf_counter() - started, commit)
     add(asked.out, scaling=found)
 
 

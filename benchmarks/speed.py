@@ -37,7 +37,7 @@ from gradcam_report import model
 from gradcam_report.config import LAYERS, AugmentConfig, DataConfig, OptimConfig, ReportError
 from gradcam_report.data import augmentation, cifar10, datasets
 from gradcam_report.explain import cam
-from gradcam_report.runs import folder as run_folder
+from gradcam_report.runs.provenance import current_commit, provenance
 from gradcam_report.training import evaluation, optimizer
 from gradcam_report.training.device import Compute, memory_kept, resolve
 
@@ -248,14 +248,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
     results(asked.out)  # an error now, not after the measurements
-    started, commit = time.perf_counter(), run_folder.commit()
+    started, commit = time.perf_counter(), current_commit()
     compute = resolve(asked.device, "auto")
     dataset = datasets.load(DataConfig(dataset="cifar10", test_size=asked.test_images))
     with tempfile.TemporaryDirectory() as empty:
         if compute.compiles:  # timed as where nothing was compiled before
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = empty
         found = measure(asked, dataset, compute)
-    record = run_folder.provenance(compute.describe(), dataset.source, time.perf_counter() - started, commit)
+    record = provenance(compute.describe(), dataset.source, time.perf_counter() - started, commit)
     add(asked.out, speed=found, provenance=record)
     train, test = found["ratio_train"]["median"], found["test_set_seconds"]["ours"]
     print(f"training {train:.2f} times the usual loop's images a second; the test set in {test:.1f} s; see {asked.out}")

@@ -21,8 +21,9 @@ from tqdm import tqdm
 
 from gradcam_report.config import DataConfig, ReportError, TrainingParams
 from gradcam_report.data import datasets
-from gradcam_report.runs import folder as run_folder
 from gradcam_report.runs import io
+from gradcam_report.runs.folder import difference
+from gradcam_report.runs.provenance import current_commit, provenance
 from gradcam_report.training.device import Compute, memory_kept, resolve
 from gradcam_report.training.evaluation import predict, score
 from gradcam_report.training.trainer import Diverged, Recipe, Trainer
@@ -98,7 +99,7 @@ def stored(path: Path, protocol: dict[str, Any]) -> dict[str, Any]:
     results = io.read_json(path)
     for what, now in (("protocol", protocol), ("recipe", recipe)):
         if results.get(what) != now:
-            differs = run_folder.difference(results.get(what, {}), now)
+            differs = difference(results.get(what, {}), now)
             raise ReportError(f"{path} is of another {what} ({differs}); use another --out.")
     return results
 
@@ -122,7 +123,7 @@ def main() -> None:
     )
     length = {k: getattr(asked, k) for k in ("dataset", "train_size", "val_size", "epochs")}
     results = stored(out, length)
-    dataset, commit = datasets.load(config), run_folder.commit()
+    dataset, commit = datasets.load(config), current_commit()
     done = {(point["name"], point["seed"]) for point in results["points"]}
     for seed in range(asked.seeds):
         for name, changes in STUDIES[asked.study].items():
@@ -132,7 +133,7 @@ def main() -> None:
             found = train_point(dataset, changes, seed, asked.epochs, asked.device)
             results["points"].append(point | found)
             total = sum(p["seconds"] for p in results["points"])
-            results["provenance"] = run_folder.provenance(found["compute"], dataset.source, total, commit)
+            results["provenance"] = provenance(found["compute"], dataset.source, total, commit)
             io.write_json(out, results)
             result = "diverged" if found["val_accuracy"] is None else f"{100 * found['val_accuracy']:.2f} %"
             print(f"{name}, seed {seed}: {result} in {found['seconds']:.0f} s", flush=True)

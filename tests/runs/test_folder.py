@@ -10,8 +10,9 @@ import pytest
 from sample_records import metrics, range_test_record, run_record
 
 from gradcam_report.config import PUBLISHED, PUBLISHED_VARIANTS, ReportError
-from gradcam_report.runs import io, provenance
+from gradcam_report.runs import io
 from gradcam_report.runs.folder import RunFolder, other_seeds, resolve_folder
+from gradcam_report.runs.provenance import current_commit
 from gradcam_report.runs.records import RangeTestRecord, RunRecord, TrainingRecipe
 
 RECIPE = TrainingRecipe(dataset="shapes")
@@ -33,9 +34,10 @@ def test_a_missing_file_is_answered_with_the_chapter_to_run(project: Path) -> No
     folder = RunFolder("runs/try")
     assert folder.record(RunRecord) is None
     with pytest.raises(ReportError, match=r"runs/try holds no .* the chapter training with -p run_dir runs/try first"):
-        folder.metrics()
+        folder.run()
+    io.write_json(folder / "run.json", run_record(seed=5))
     io.write_json(folder / "metrics.json", metrics(errors=3))
-    assert folder.metrics().errors == 3
+    assert (folder.run().parameters.seed, folder.metrics().errors) == (5, 3)
     (folder / "model.safetensors").mkdir()  # a folder is no file
     with pytest.raises(ReportError):
         folder.need("model.safetensors", "training")
@@ -155,11 +157,11 @@ def test_commit_is_named_and_whether_files_differ(project: Path) -> None:
         identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
         return subprocess.run(["git", *identity, *words], check=True, capture_output=True, text=True).stdout.strip()
 
-    assert provenance.commit() is None
+    assert current_commit() is None
     git("init", "-q")
     git("add", "book")
     git("commit", "-qm", "all")
     (project / "untracked").touch()
-    assert provenance.commit() == git("rev-parse", "--short=12", "HEAD")
+    assert current_commit() == git("rev-parse", "--short=12", "HEAD")
     (project / "book/index.md").write_text("changed")
-    assert provenance.commit() == git("rev-parse", "--short=12", "HEAD") + "+"
+    assert current_commit() == git("rev-parse", "--short=12", "HEAD") + "+"

@@ -102,7 +102,7 @@ def choose_rows(run_dir: str, rows: Callable[[Predictions], Ints], data_root: st
     Raises `ReportError` as `choose` does.
     """
     folder = RunFolder(run_dir)
-    record = io.read_record(folder.need(RunRecord.FILE, "training"), RunRecord)
+    record = folder.run()
     predictions, classes = load(folder), datasets.CLASSES[record.parameters.dataset]
     if predictions.logits.shape[1] != len(classes):
         raise io.unreadable(folder / "predictions.npz", f"it has {predictions.logits.shape[1]} classes")

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from ..config import PUBLISHED, PUBLISHED_SWEEP, PUBLISHED_VARIANTS, ReportError, project_root, short
 from .io import read_json, read_record, unwritable
-from .provenance import commit as commit
+from .provenance import current_commit
 from .provenance import provenance as _provenance
 from .records import Metrics, RangeTestRecord, RangeTestRecipe, RunRecord, TrainingRecipe
 
@@ -46,6 +46,10 @@ class RunFolder:
             return read_json(path) if path.exists() else None
         path = self.path / kind.FILE
         return read_record(path, kind) if path.exists() else None
+
+    def run(self) -> RunRecord:
+        """The record of the folder's training; raises `ReportError` where there is none."""
+        return read_record(self.need(RunRecord.FILE, "training"), RunRecord)
 
     def metrics(self) -> Metrics:
         """The scores of the folder's training; raises `ReportError` where there is none."""
@@ -122,6 +126,7 @@ def difference(stored: Mapping[str, Any], requested: Mapping[str, Any]) -> str:
 
 
 Record = dict[str, Any]
+commit = current_commit
 
 
 def settle(run_dir: str, stage: str, parameters: Mapping[str, Any], force: bool) -> tuple[RunFolder, Record | None]:

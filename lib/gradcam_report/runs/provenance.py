@@ -16,7 +16,7 @@ def provenance(
 ) -> Provenance:
     """The provenance of a result that is finished now; see `records.Provenance` for the two durations.
 
-    Take `commit` from `commit()` before the computation starts: the checkout may change meanwhile.
+    Take `commit` from `current_commit()` before the computation starts: the checkout may change meanwhile.
     """
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     return Provenance(
@@ -31,7 +31,7 @@ def provenance(
     )
 
 
-def commit() -> str | None:
+def current_commit() -> str | None:
     """The checkout's commit, 12 digits, with "+" where tracked files differ from it; None outside git."""
     head, changes = _git("rev-parse", "--short=12", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
     return head + ("+" if changes else "") if head else None

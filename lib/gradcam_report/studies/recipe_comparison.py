@@ -11,7 +11,7 @@ from ..config import PUBLISHED, PUBLISHED_VARIANTS, ReportError, project_root, s
 from ..formatting import signed
 from ..runs import folder as run_folder
 from ..runs import io
-from ..runs.records import Metrics, RangeTestRecord, Recipe, RunRecord
+from ..runs.records import Metrics, RangeTestRecord, Recipe
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def load() -> list[Variant]:
     published = run_folder.RunFolder(PUBLISHED)
     if not (published / "run.json").exists():
         return []
-    recipe = _recipe(published)
+    recipe = published.run().parameters
     base = _read(published, recipe)
     found = [base]
     for folder in _folders():
@@ -75,12 +75,8 @@ def _changed(own: Recipe, base: Recipe) -> dict[str, Any]:
     return {name: value for name, value in own if getattr(base, name) != value}
 
 
-def _recipe(folder: run_folder.RunFolder) -> Recipe:
-    return io.read_record(folder.need(RunRecord.FILE, "training"), RunRecord).parameters
-
-
 def _read(folder: run_folder.RunFolder, base: Recipe) -> Variant:
-    changes = _changed(_recipe(folder), base)
+    changes = _changed(folder.run().parameters, base)
     history = io.read_table(folder.need("history.csv", "training"))
     return Variant(changes, folder.metrics(), history["test_accuracy"], predictions.load(folder))
 
