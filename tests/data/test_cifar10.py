@@ -88,15 +88,6 @@ def test_every_form_of_a_data_root_is_read_as_torchvision_reads_it_and_never_wri
     assert tree(project.parent) == before
 
 
-def test_the_parameter_goes_before_the_environment_and_data_is_the_last(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert cifar10.data_folder("") == (project / "data", "")
-    monkeypatch.setenv("CIFAR10_ROOT", "/elsewhere")
-    assert cifar10.data_folder("") == (Path("/elsewhere"), "CIFAR10_ROOT")
-    assert cifar10.data_folder("mine") == (project / "mine", "data_root")
-
-
 # Not there
 
 
