@@ -22,7 +22,7 @@ from typing import Any
 import nbformat
 import torch
 from common import RESULTS, add, in_turns, output, peak_memory, ratio, results, seconds, spread, start, timed
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision import transforms
 
 from gradcam_report import model
@@ -40,7 +40,10 @@ from gradcam_report.explain import cam
 from gradcam_report.runs.provenance import current_commit, provenance
 from gradcam_report.training import lr_range_test
 from gradcam_report.training import optimizer as optim
-from gradcam_report.training.device import memory_kept, resolve
+from gradcam_report.training.compiling import compiled
+from gradcam_report.training.device import keep_memory, resolve
+from gradcam_report.training.schedule import OneCycle
+from gradcam_report.training.trainer import train_epoch
 
 # What is varied, its values, and what stays: images in a batch when training; images and classes when explaining.
 GROWTH: dict[str, list[dict[str, int]]] = {
@@ -74,26 +77,26 @@ def augmenting(images: int, device: torch.device) -> tuple[Callable[[], Any], Ca
 def steps(batch: int, count: int, device: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """(`count` steps of a range test, as many of training); the range test wants at least 10."""
     compute, config = resolve(device, "auto"), OptimConfig(batch_size=batch)
-    drawn = dataset(batch * count).to(compute.device)
+    drawn = dataset(batch * count).to(compute.torch_device)
     net = compute.place(model.build(0))
     optimizer = optim.build_optimizer(net, config, compute, lr=1e-3)
-    step = optim.Step(net, optimizer, config, compute)
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         return augmentation.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, 0)
 
+    forward: nn.Module = net
     if compute.compiles:
-        step.warm_up(*next(batches()))
+        forward, _ = compiled(net, optimizer, [next(batches())] * 2, compute)
+
+    smoothing = config.label_smoothing
 
     def test() -> None:
         config = RangeTestConfig(iterations=count, end_lr=2e-3, stop_factor=1e6)  # so low that it never stops early
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):  # its progress bar
-            lr_range_test.range_test(net, optimizer, lambda x, y: step(x, y)[0], batches(), config)
+            lr_range_test.range_test(forward, optimizer, batches(), config, compute, smoothing)
 
     def train() -> None:
-        net.train()
-        for images, labels in batches():
-            step(images, labels)
+        train_epoch(forward, optimizer, batches(), OneCycle(1e-3, count, 0.0), compute, smoothing)
 
     return test, train
 
@@ -113,7 +116,7 @@ def papermills_part() -> dict[str, dict[str, float]]:
 def costs(asked: argparse.Namespace) -> dict[str, Any]:
     """Everything but the growth."""
     compute = resolve(asked.device, "auto")
-    device = compute.device
+    device = compute.torch_device
     ours, torchvisions = augmenting(asked.images, device)
     augmented = in_turns({"ours": ours, "torchvision": torchvisions}, device, asked.repeats)
     testing, training = steps(asked.batch, asked.steps, asked.device)
@@ -151,15 +154,15 @@ def point(sizes: dict[str, int], device: str) -> dict[str, Any]:
         work = steps(sizes["batch"], 1, device)[1]
     else:
         net = compute.place(model.build(0)).eval()
-        images = torch.randn(sizes["images"], 3, 32, 32, device=compute.device)
+        images = torch.randn(sizes["images"], 3, 32, 32, device=compute.torch_device)
         classes = {str(k): torch.arange(sizes["images"]) % 10 for k in range(sizes["classes"])}
 
         def work() -> None:
             cam.explain(net, images, classes, LAYERS)
 
-    with memory_kept() if "batch" in sizes else contextlib.nullcontext():  # as a training does
-        took = [timed(compute.device, work) for _ in range(4)][1:]
-    peak = peak_memory(compute.device)
+    with keep_memory() if "batch" in sizes else contextlib.nullcontext():  # as a training does
+        took = [timed(compute.torch_device, work) for _ in range(4)][1:]
+    peak = peak_memory(compute.torch_device)
     return sizes | {"seconds": statistics.median(took), "gib": peak.get("device", peak["resident"])}
 
 

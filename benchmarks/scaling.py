@@ -28,36 +28,40 @@ from gradcam_report.data import augmentation, datasets
 from gradcam_report.runs.provenance import current_commit, provenance
 from gradcam_report.training import optimizer as optim
 from gradcam_report.training.device import resolve
-from gradcam_report.training.distributed import ALONE, Team, assembled
+from gradcam_report.training.distributed import SINGLE_PROCESS, ProcessGroup, process_group
+from gradcam_report.training.schedule import OneCycle
+from gradcam_report.training.trainer import train_epoch
 
 SWEEP = "runs/scaling"
 
 
-def measure_step(batch: int, repeats: int, device: str, team: Team) -> list[float]:
+def measure_step(batch: int, repeats: int, device: str, group: ProcessGroup) -> list[float]:
     """Seconds of training steps on a batch shared by the team, without the first one.
 
-    `ALONE`, a process takes no notice of others, even if they compute at the same time.
+    `SINGLE_PROCESS`, a process takes no notice of others, even if they compute at the same time.
     """
     compute, config = resolve(device, "auto"), OptimConfig(batch_size=batch)
-    drawn = datasets.load(DataConfig(dataset="shapes", train_size=batch, test_size=16)).to(compute.device)
+    drawn = datasets.load(DataConfig(dataset="shapes", train_size=batch, test_size=16)).to(compute.torch_device)
     net = compute.place(model.build(0))
-    net.train()
-    step = optim.Step(net, optim.build_optimizer(net, config, compute, lr=1e-3), config, compute, team)
+    optimizer = optim.build_optimizer(net, config, compute, lr=1e-3)
+    forward = group.wrap(net)
     found = []
     for epoch in range(repeats + 1):  # of one batch each
-        (part,) = augmentation.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, epoch, team.share)
-        found.append(timed(compute.device, functools.partial(step, *part, batch)))
+        (part,) = augmentation.batches(drawn.train, batch, AugmentConfig(), drawn.normalizer, 0, epoch, group.shard)
+        schedule = OneCycle(1e-3, 1, 0.0)
+        step = functools.partial(train_epoch, forward, optimizer, [part], schedule, compute, group=group)
+        found.append(timed(compute.torch_device, step))
     return found[1:]
 
 
-def measure_collectives(repeats: int, device: str, team: Team) -> dict[str, list[float]]:
+def measure_collectives(repeats: int, device: str, group: ProcessGroup) -> dict[str, list[float]]:
     """Seconds of adding up as many numbers as the network has weights, and of adding up 64."""
     compute = resolve(device, "auto")
     weights = sum(p.numel() for p in model.build(0).parameters())
     found: dict[str, list[float]] = {}
     for name, count in {"gradients": weights, "few": 64}.items():
-        values = torch.zeros(count, device=compute.device)
-        seconds = [timed(compute.device, functools.partial(team.total, values)) for _ in range(repeats + 1)]
+        values = torch.zeros(count, device=compute.torch_device)
+        seconds = [timed(compute.torch_device, functools.partial(group.sum, values)) for _ in range(repeats + 1)]
         found[name] = seconds[1:]
     return found
 
@@ -69,18 +73,18 @@ def measure_muon(repeats: int, device: str) -> list[float]:
     optimizer = optim.build_optimizer(net, OptimConfig(), compute, lr=1e-3)
     for p in net.parameters():
         p.grad = torch.randn_like(p)
-    return [timed(compute.device, optimizer.step) for _ in range(repeats + 1)][1:]
+    return [timed(compute.torch_device, optimizer.step) for _ in range(repeats + 1)][1:]
 
 
 def worker(asked: argparse.Namespace) -> None:
     """What each process of torchrun does; the first one prints the measurements."""
-    with assembled(asked.device) as team:
-        found = {"step": measure_step(asked.batch, asked.repeats, asked.device, team)}
-        found |= measure_collectives(asked.repeats, asked.device, team)
+    with process_group(asked.device) as group:
+        found = {"step": measure_step(asked.batch, asked.repeats, asked.device, group)}
+        found |= measure_collectives(asked.repeats, asked.device, group)
         # All of them at the same time, as in a shared step: cores and memory are shared too.
-        found["part"] = measure_step(asked.batch // team.size, asked.repeats, asked.device, ALONE)
+        found["part"] = measure_step(asked.batch // group.size, asked.repeats, asked.device, SINGLE_PROCESS)
         found["muon"] = measure_muon(asked.repeats, asked.device)
-        if team.leads:
+        if group.is_main_process:
             print(json.dumps(found))
 
 
@@ -124,7 +128,7 @@ def main() -> None:
     if asked.device == "auto" and not torch.cuda.is_available():
         asked.device = "cpu"  # also beside an Apple GPU, which processes cannot share
     found: dict[str, Any] = {"shared": {}, "side_by_side": {}}
-    if resolve(asked.device, "auto").device.type == "cuda":
+    if resolve(asked.device, "auto").torch_device.type == "cuda":
         asked.sizes = [size for size in asked.sizes if size <= torch.cuda.device_count()]
     for size in asked.sizes:
         found["shared"][str(size)] = shared(size, asked)

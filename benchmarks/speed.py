@@ -16,6 +16,7 @@ asked once for each layer and class, for asked for several layers it returns the
 
 import argparse
 import contextlib
+import itertools
 import os
 import statistics
 import tempfile
@@ -27,19 +28,21 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from common import RESULTS, add, peak_memory, ratio, results, spread, start, timed
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
-from torchvision import transforms
-from torchvision.datasets import CIFAR10
+from torchvision import datasets, transforms
 from tqdm import tqdm
 
 from gradcam_report import model
 from gradcam_report.config import LAYERS, AugmentConfig, DataConfig, OptimConfig, ReportError
-from gradcam_report.data import augmentation, cifar10, datasets
+from gradcam_report.data import augmentation, cifar10
 from gradcam_report.explain import cam
 from gradcam_report.runs.provenance import current_commit, provenance
 from gradcam_report.training import evaluation, optimizer
-from gradcam_report.training.device import Compute, memory_kept, resolve
+from gradcam_report.training.compiling import compiled
+from gradcam_report.training.device import Device, keep_memory, resolve
+from gradcam_report.training.schedule import OneCycle
+from gradcam_report.training.trainer import train_epoch
 
 TASKS = ("train", "test", "explain")
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # as that loop has them
@@ -51,8 +54,8 @@ class Usual:
     def __init__(self, root: Path, batch: int, images: int, device: torch.device, workers: int) -> None:
         steps = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
         augmented = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), *steps]
-        train = CIFAR10(str(root), train=True, transform=transforms.Compose(augmented))
-        test = CIFAR10(str(root), train=False, transform=transforms.Compose(steps))
+        train = datasets.CIFAR10(str(root), train=True, transform=transforms.Compose(augmented))
+        test = datasets.CIFAR10(str(root), train=False, transform=transforms.Compose(steps))
         options: dict[str, Any] = {"batch_size": batch, "num_workers": workers, "persistent_workers": workers > 0}
         self.train_loader = DataLoader(train, shuffle=True, **options)
         self.test_loader = DataLoader(Subset(test, range(images)), **options)
@@ -86,13 +89,12 @@ class Usual:
 class Ours:
     """The report's own step on images that stay on the device."""
 
-    def __init__(self, dataset: datasets.Dataset, batch: int, compute: Compute) -> None:
-        self.data, self.compute, self.batch = dataset.to(compute.device), compute, batch
+    def __init__(self, dataset: datasets.Dataset, batch: int, compute: Device) -> None:
+        self.data, self.compute, self.batch = dataset.to(compute.torch_device), compute, batch
         config = OptimConfig(batch_size=batch)
         self.net = compute.place(model.build(0))
-        self.step = optimizer.Step(
-            self.net, optimizer.build_optimizer(self.net, config, compute, lr=0.01), config, compute
-        )
+        self.forward: nn.Module = self.net
+        self.optimizer = optimizer.build_optimizer(self.net, config, compute, lr=0.01)
         self.batches = self._endless()
 
     def _endless(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -105,13 +107,13 @@ class Ours:
 
     def train(self, steps: int) -> None:
         """Make `steps` steps of the recipe: augmentation, Muon, label smoothing."""
-        self.net.train()
-        for _ in range(steps):
-            self.step(*next(self.batches))
+        batches = itertools.islice(self.batches, steps)
+        schedule = OneCycle(0.01, steps, 0.0)
+        train_epoch(self.forward, self.optimizer, batches, schedule, self.compute, OptimConfig().label_smoothing)
 
     def test(self, precision: str) -> None:
         """Logits of the test images."""
-        evaluation.predict(self.net, self.data.test, self.data.normalizer, Compute(self.compute.device, precision))
+        evaluation.predict(self.net, self.data.test, self.data.normalizer, Device(self.compute.torch_device, precision))
 
 
 def explaining(images: Tensor, device: torch.device) -> tuple[Callable[[], Any], Callable[[], Any]]:
@@ -121,7 +123,7 @@ def explaining(images: Tensor, device: torch.device) -> tuple[Callable[[], Any],
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
     except ImportError:
         raise ReportError("pytorch-grad-cam is missing; install it with pip install grad-cam.") from None
-    compute = Compute(device, "fp32")
+    compute = Device(device, "fp32")
     net = compute.place(model.build(0)).eval()
     images = images.to(device)
     classes = {"first": torch.arange(len(images)) % 10, "second": (torch.arange(len(images)) + 1) % 10}
@@ -135,26 +137,26 @@ def explaining(images: Tensor, device: torch.device) -> tuple[Callable[[], Any],
     return lambda: cam.explain(net, images, classes, LAYERS), theirs
 
 
-def matmul_rate(compute: Compute, size: int) -> float:
+def matmul_rate(compute: Device, size: int) -> float:
     """FLOP/s of one square matrix product in the precision of training, the best of six: a measured peak."""
-    a = torch.randn(size, size, device=compute.device).to(compute.arithmetic)
-    return 2 * size**3 / min(timed(compute.device, lambda: a @ a) for _ in range(6))
+    a = torch.randn(size, size, device=compute.torch_device).to(compute.dtype)
+    return 2 * size**3 / min(timed(compute.torch_device, lambda: a @ a) for _ in range(6))
 
 
-def memory_gain(asked: argparse.Namespace, dataset: datasets.Dataset, compute: Compute) -> dict[str, Any]:
+def memory_gain(asked: argparse.Namespace, dataset: datasets.Dataset, compute: Device) -> dict[str, Any]:
     """What keeping memory from step to step brings in large batches: on a CPU only, for PyTorch keeps a GPU's anyway.
 
     As many steps as are timed come before them, for a training has thousands of steps and few first ones.
     """
-    if compute.device.type != "cpu":
+    if compute.torch_device.type != "cpu":
         return {}
     ours = Ours(dataset, asked.large_batch, compute)
     rates: dict[str, list[float]] = {"kept": [], "returned": []}
     for _ in range(asked.repeats):
-        for name, context in (("kept", memory_kept), ("returned", contextlib.nullcontext)):
+        for name, context in (("kept", keep_memory), ("returned", contextlib.nullcontext)):
             with context():
                 ours.train(asked.steps)
-                seconds = timed(compute.device, lambda: ours.train(asked.steps))
+                seconds = timed(compute.torch_device, lambda: ours.train(asked.steps))
             rates[name].append(asked.steps * asked.large_batch / seconds)
     spreads = {f"train_{name}": spread(values) for name, values in rates.items()}
     return {"images_per_second": spreads, "ratio_kept": ratio(rates["kept"], rates["returned"])}
@@ -172,7 +174,7 @@ def rest(asked: argparse.Namespace) -> None:
 
 def in_blocks(asked: argparse.Namespace, dataset: datasets.Dataset, ours: Ours, usual: Usual) -> dict[str, list[float]]:
     """Images a second of every way, block by block; all have warmed up before the first."""
-    device, trained = ours.compute.device, asked.steps * asked.batch
+    device, trained = ours.compute.torch_device, asked.steps * asked.batch
     explain_ours, explain_usual = explaining(dataset.normalizer(dataset.test.images[: asked.explained]), device)
     ways: dict[str, tuple[int, Callable[[], Any]]] = {
         "train_ours": (trained, lambda: ours.train(asked.steps)),
@@ -201,21 +203,22 @@ def in_blocks(asked: argparse.Namespace, dataset: datasets.Dataset, ours: Ours, 
                 settle(usual, asked)
             else:
                 rest(asked)
-            with memory_kept() if name in first else contextlib.nullcontext():
+            with keep_memory() if name in first else contextlib.nullcontext():
                 first.get(name, lambda: None)()
                 rates[name].append(images / timed(device, work))
     return rates
 
 
-def measure(asked: argparse.Namespace, dataset: datasets.Dataset, compute: Compute) -> dict[str, Any]:
+def measure(asked: argparse.Namespace, dataset: datasets.Dataset, compute: Device) -> dict[str, Any]:
     """All measurements, as they are stored."""
     kept = memory_gain(asked, dataset, compute)  # before the usual loop and its workers take memory and cores
     ours = Ours(dataset, asked.batch, compute)
-    usual = Usual(cifar10.locate("").parent, asked.batch, asked.test_images, compute.device, asked.workers)
-    ours.net.train()
-    compiling = ours.step.warm_up(*next(ours.batches)) if compute.compiles else 0.0
+    usual = Usual(cifar10.locate("").parent, asked.batch, asked.test_images, compute.torch_device, asked.workers)
+    compiling = 0.0
+    if compute.compiles:
+        ours.forward, compiling = compiled(ours.net, ours.optimizer, [next(ours.batches)] * 2, compute)
     rates = in_blocks(asked, dataset, ours, usual)
-    peak = matmul_rate(compute, 8192 if compute.device.type == "cuda" else 2048)
+    peak = matmul_rate(compute, 8192 if compute.torch_device.type == "cuda" else 2048)
     flops = 3 * 2 * sum(row.macs for row in model.summarise(ours.net))  # of one image, forward and backward
     median = {name: statistics.median(values) for name, values in rates.items()}
     ratios = {f"ratio_{task}": ratio(rates[f"{task}_ours"], rates[f"{task}_usual"]) for task in TASKS}
@@ -229,7 +232,7 @@ def measure(asked: argparse.Namespace, dataset: datasets.Dataset, compute: Compu
         "compile_seconds": compiling,
         "peak_flops": peak,
         "share_of_peak": median["train_ours"] * flops / peak,
-        "memory_gib": peak_memory(compute.device),
+        "memory_gib": peak_memory(compute.torch_device),
     }
 
 

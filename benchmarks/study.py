@@ -24,7 +24,7 @@ from gradcam_report.data import datasets
 from gradcam_report.runs import io
 from gradcam_report.runs.folder import difference
 from gradcam_report.runs.provenance import current_commit, provenance
-from gradcam_report.training.device import Compute, memory_kept, resolve
+from gradcam_report.training.device import keep_memory, resolve
 from gradcam_report.training.evaluation import predict, score
 from gradcam_report.training.trainer import Diverged, Recipe, Trainer
 
@@ -70,18 +70,18 @@ def train_point(
     compute = resolve(device, params.optim.precision)
     trainer = Trainer(dataset, Recipe(params.augment, params.optim, params.schedule, seed), compute)
     if compute.compiles:
-        trainer.net.train()
-        trainer.step.warm_up(*next(trainer.batches()))
+        trainer.compile()
     if ingredient:
         INGREDIENTS[ingredient](trainer)
     found: dict[str, Any] = dict.fromkeys(("val_loss", "val_accuracy", "train_loss", "train_accuracy"))
     started = time.perf_counter()
-    bar = tqdm(total=epochs * len(dataset.train), unit="img", leave=False)
-    with bar, memory_kept(), contextlib.suppress(Diverged):
+    bar = tqdm(total=epochs, unit="epoch", leave=False)
+    with bar, keep_memory(), contextlib.suppress(Diverged):
         for trainer.epoch in range(epochs):
-            row = trainer.train_epoch(bar)
+            row = trainer.train_epoch(trainer.batches())
+            bar.update()
         val = trainer.data.val
-        logits = predict(trainer.net, val, dataset.normalizer, Compute(compute.device, "fp32"))
+        logits = predict(trainer.net, val, dataset.normalizer, compute.exact)
         loss, accuracy = score(logits, val.labels)
         if math.isfinite(loss):  # the last step may have spoiled it
             found = {"val_loss": loss, "val_accuracy": accuracy}

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from test_report import RESULTS, Executed, finished, write
 
-from gradcam_report.config import CHAPTERS, PUBLISHED, parse_params
+from gradcam_report.config import CHAPTERS, PUBLISHED
 from gradcam_report.execution import publish, runner
 from gradcam_report.runs import io as files
 
@@ -95,16 +95,18 @@ def start(task: str, root: str, number: int) -> None:
         import torch
 
         from gradcam_report import model
-        from gradcam_report.training import lr_range_test, trainer
+        from gradcam_report.config import RangeTestParams, TrainingParams
+        from gradcam_report.training.lr_range_test import measure_or_load
+        from gradcam_report.training.trained_run import train_or_load
 
         torch.set_num_threads(1)
         build = model.build
         model.build = lambda seed, classes=10, width=64: build(seed, classes, 8)
         dies_at(number)
         if task == "training":
-            trainer.in_run(parse_params("training", {**SMALL, "epochs": 3}))
+            train_or_load(TrainingParams.parse({**SMALL, "epochs": 3}))
         else:
-            lr_range_test.in_run(parse_params("lr_finder", {**SMALL, "iterations": 10}))
+            measure_or_load(RangeTestParams.parse({**SMALL, "iterations": 10}))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +117,7 @@ def nursery() -> ForkServerContext:
         [
             "torch._dynamo",
             "sklearn.decomposition",
-            "gradcam_report.training.trainer",
+            "gradcam_report.training.trained_run",
             "gradcam_report.training.lr_range_test",
             "nbformat",
         ]

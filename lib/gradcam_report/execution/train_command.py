@@ -5,26 +5,29 @@ from typing import Any
 
 from ..config import ReportError, TrainingParams, for_chapter
 from ..runs.folder import RunFolder
-from ..training import seeds, trainer
-from ..training.distributed import assembled
+from ..training import seeds
+from ..training.distributed import process_group
+from ..training.trained_run import train_or_load
 from . import runner
 
 
 def run(values: Mapping[str, Any], run_dir: str) -> None:
     """Train what the chapter `training` would with these parameters, without executing the chapter, and say the result.
 
-    Raises what `train.in_run` does, and `ReportError` for unknown or wrong parameters and for the published folder.
+    Raises what `train_or_load` does, and `ReportError` for unknown or wrong parameters and for the published folder.
     """
     runner.check_names(values)
     if RunFolder(run_dir).published:
         raise ReportError(f"run_dir is {run_dir!r}, the published run, which a rerun never writes; use runs/<name>.")
     own, _ = for_chapter("training", dict(values, run_dir=run_dir))
     params = TrainingParams.parse(own)
-    with assembled(params.device.device) as team:
-        folder, record = trainer.in_run(params, team=team)
-        results = seeds.in_run(params, folder, record, team)
-        if team.leads:
-            made = record["provenance"]
-            accuracy = f"{seeds.in_words(results, 'test_accuracy')} % of the test images"
-            of = seeds.count_in_words(results)
-            print(f"{folder.name}: {accuracy} ({of}), {made['seconds']:.0f} s on {made['compute']}")
+    with process_group(params.device.device) as group:
+        trained = train_or_load(params, group=group)
+        results = seeds.train_seeds(params, trained, group)
+        if group.is_main_process:
+            provenance = trained.record.provenance
+            accuracy = (
+                f"{seeds.format_mean(results, 'test_accuracy')} % of the test images ({seeds.format_count(results)})"
+            )
+            seconds = f"{provenance.seconds:.0f} s on {provenance.compute}"
+            print(f"{trained.folder.name}: {accuracy}, {seconds}")

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..explain import cam
 from ..model import ResNet18
-from ..training.device import memory_kept
+from ..training.device import keep_memory
 from . import metrics
 from .explainers import Maps, contenders
 
@@ -52,7 +52,7 @@ class Hiding:
     scores: dict[str, Scores]
 
 
-@memory_kept()
+@keep_memory()
 def hiding(probability: metrics.Probability, images: Tensor, maps: Mapping[str, Tensor], steps: int) -> Hiding:
     """Delete, insert and dim the pixels of normalised images (N, 3, H, W) by each map; see `Hiding`."""
     plain, soft = torch.zeros_like(images), metrics.blurred(images)

@@ -8,9 +8,9 @@ from ..data import datasets
 from ..explain import cam
 from ..model import ResNet18
 from ..runs import folder as run_folder
-from ..runs import io
-from ..training import trainer
+from ..runs.records import RunRecord
 from ..training.device import resolve
+from ..training.trained_run import train_or_load
 
 PROBE_WIDTH = 16  # channels of the probe's layer1: a sixteenth of the arithmetic, and 99 % of the drawings still right
 
@@ -31,17 +31,17 @@ def probe(params: FaithfulnessParams) -> tuple[ResNet18, float]:
     fixed = {"dataset": "shapes", "epochs": wanted.probe_epochs, "batch_size": 100, "cutout": 0, "precision": "fp32"}
     recipe = TrainingParams.parse({**fixed, "run_dir": where, "device": device})
     kept = run_folder.RunFolder(where)
-    stored = kept.record("run")
-    if kept.published or (stored and stored["parameters"].get("width") != PROBE_WIDTH):
+    stored = kept.record(RunRecord)
+    if kept.published or (stored and stored.parameters.width != PROBE_WIDTH):
         raise ReportError(f"probe_dir is {where!r}, which holds another run; choose another folder, as runs/probe.")
     # A probe takes a minute: one of other settings, interrupted or damaged, is simply made anew.
     complete = all((kept / name).exists() for name in ("model.safetensors", "metrics.json"))
-    same = stored is not None and all(stored["parameters"].get(k) == v for k, v in fixed.items())
+    same = stored is not None and all(getattr(stored.parameters, k) == v for k, v in fixed.items())
     if not (same and complete):
         recipe = recipe.model_copy(update={"cache": CacheConfig(force=True)})
-    kept, _ = trainer.in_run(recipe, PROBE_WIDTH)
-    accuracy = io.read_json(kept / "metrics.json")["test_accuracy"]
-    return trainer.load_model(kept, resolve(device, "fp32").device), accuracy
+    run = train_or_load(recipe, PROBE_WIDTH)
+    accuracy = run.metrics.test_accuracy
+    return run.load_model(resolve(device).torch_device), accuracy
 
 
 def drawings(net: nn.Module, count: int) -> tuple[datasets.Split, Tensor]:

@@ -13,7 +13,7 @@ from ..execution.sweep.axes import Values
 from ..formatting import duration
 from ..runs import folder as run_folder
 from ..runs import io
-from ..training.seeds import SeedResult, mean_and_deviation
+from ..training.seeds import mean_and_deviation
 
 SEED = "seed"
 WORDS = {
@@ -130,11 +130,7 @@ def _training(sweep: plan.Sweep, slug: str) -> Training | None:
 
 def _setting(trainings: list[Training], axes: Sequence[str], metric: str) -> Setting:
     values = {name: trainings[0].values[name] for name in axes}
-    return Setting(values, trainings, *mean_and_deviation(_results(trainings), metric))
-
-
-def _results(trainings: Sequence[Training]) -> list[SeedResult]:
-    return [SeedResult(training.record["parameters"]["seed"], training.metrics) for training in trainings]
+    return Setting(values, trainings, *mean_and_deviation([training.metrics[metric] for training in trainings]))
 
 
 def by_epoch(comparison: Comparison, column: str) -> list[tuple[Values, int, float]]:
@@ -167,7 +163,7 @@ def table(comparison: Comparison) -> tuple[list[str], list[list[tuple[object, fl
             number = isinstance(value, int | float) and not isinstance(value, bool)
             row.append((value, value if number else str(value)))
         for metric in columns:
-            mean, deviation = mean_and_deviation(_results(setting.trainings), metric)
+            mean, deviation = mean_and_deviation([training.metrics[metric] for training in setting.trainings])
             row.append((written(metric, mean, deviation), mean))
         seconds = sum(training.metrics["training_seconds"] for training in setting.trainings) / len(setting.trainings)
         rows.append([*row, (len(setting.trainings), len(setting.trainings)), (f"{seconds:.0f} s", seconds)])

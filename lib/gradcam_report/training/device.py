@@ -1,4 +1,4 @@
-"""What the arithmetic runs on: a device and a precision, resolved once and passed explicitly."""
+"""What computes: a torch device and a precision, resolved once and passed explicitly; and the memory it needs."""
 
 import contextlib
 import ctypes
@@ -20,52 +20,57 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of mallopt(3), se
 
 
 @dataclass(frozen=True)
-class Compute:
-    """A device and the precision of training: "bf16" means autocast, the weights stay fp32."""
+class Device:
+    """A torch device and the precision of training on it: "bf16" means autocast, the weights stay fp32."""
 
-    device: torch.device
+    torch_device: torch.device
     precision: str
 
     @property
     def compiles(self) -> bool:
-        """Whether the training step is compiled: on two CPU cores that gained nothing and took a minute."""
-        return self.device.type == "cuda"
+        """Whether training is compiled there: on two CPU cores compiling gained nothing and took a minute."""
+        return self.torch_device.type == "cuda"
 
     @property
-    def arithmetic(self) -> torch.dtype:
-        """Of matrix products in training."""
+    def dtype(self) -> torch.dtype:
+        """The dtype of matrix products in training."""
         return torch.bfloat16 if self.precision == "bf16" else torch.float32
+
+    @property
+    def exact(self) -> "Device":
+        """The same torch device in fp32, as results are computed."""
+        return Device(self.torch_device, "fp32")
 
     def place(self, net: Net) -> Net:
         """Move a network to the device, its weights in channels_last: the layout in which convolutions are fastest."""
-        return net.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return net.to(device=self.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def autocast(self) -> contextlib.AbstractContextManager[None]:
         """Context of the forward pass; without effect for fp32."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        return torch.autocast(self.torch_device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def exact(self) -> contextlib.AbstractContextManager[None]:
-        """Context of evaluation: for fp32 without TF32, which cuDNN takes by default and which keeps 10 bits only."""
+    def without_tf32(self) -> contextlib.AbstractContextManager[None]:
+        """Context of evaluation: in fp32 without TF32, which cuDNN uses by default and which keeps 10 bits only."""
         cudnn = torch.backends.cudnn
         return cudnn.flags(enabled=cudnn.enabled, benchmark=cudnn.benchmark, allow_tf32=self.precision != "fp32")
 
     def describe(self) -> str:
-        """In words, for provenance: "2 threads of Intel Xeon, bf16"."""
-        if self.device.type == "cuda":
-            return f"{torch.cuda.get_device_name(self.device)}, {self.precision}"
+        """Name the hardware and the precision, for provenance: "2 CPU threads of Intel Xeon, bf16"."""
+        if self.torch_device.type == "cuda":
+            return f"{torch.cuda.get_device_name(self.torch_device)}, {self.precision}"
         threads = torch.get_num_threads()
         cores = f"{threads} CPU thread{'s' if threads > 1 else ''} of {cpu_name()}"
-        name = "Apple GPU" if self.device.type == "mps" else cores
+        name = "Apple GPU" if self.torch_device.type == "mps" else cores
         return f"{name}, {self.precision}"
 
 
 @contextlib.contextmanager
-def memory_kept() -> Iterator[None]:
-    """Context in which memory that is freed stays with the process, to be given back at the end.
+def keep_memory() -> Iterator[None]:
+    """Context in which freed memory stays with the process; at its end the memory returns to the system.
 
-    glibc gives a block as large as a feature map back to the system as soon as it is freed; the system hands it out
-    again page by page, each filled with zeros. On two CPU cores that took an eighth of the time of training and more.
-    Without effect where the C library is another one. Not to be nested: the inner one's end is that of both.
+    glibc returns a block as large as a feature map to the system as soon as it is freed, and the system hands it out
+    again page by page, filled with zeros. On two CPU cores that took an eighth of the time of training and more. Does
+    nothing with another C library. Do not nest it: the inner end is the end of both.
     """
     libc = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
     if libc is None:
@@ -83,8 +88,8 @@ def memory_kept() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def enough_memory(batch_size: int) -> Iterator[None]:
-    """Turn PyTorch's errors for want of memory into a `ReportError` with the advice that helps: a smaller batch."""
+def out_of_memory_advice(batch_size: int) -> Iterator[None]:
+    """Turn PyTorch's out-of-memory errors into a `ReportError` that advises a smaller batch."""
     try:
         yield
     except RuntimeError as error:
@@ -97,10 +102,10 @@ def enough_memory(batch_size: int) -> Iterator[None]:
         ) from None
 
 
-def resolve(device: str, precision: str) -> Compute:
+def resolve(device: str = "auto", precision: str = "fp32") -> Device:
     """Turn "auto" into what this machine has: CUDA, then MPS, then CPU; bf16 where the hardware multiplies in it.
 
-    Raises `ReportError` when a device is asked for that is not there.
+    Raises `ReportError` for a device that this machine does not have.
     """
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
@@ -110,7 +115,7 @@ def resolve(device: str, precision: str) -> Compute:
         raise ReportError(f"device is {device!r}, but PyTorch finds none on this machine; choose auto or {there}.")
     if precision == "auto":
         precision = "bf16" if multiplies_bf16(device) else "fp32"
-    return Compute(torch.device(device), precision)
+    return Device(torch.device(device), precision)
 
 
 def multiplies_bf16(device: str) -> bool:

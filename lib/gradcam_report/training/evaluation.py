@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..data.datasets import Normalizer, Split
 from ..model import ResNet18
-from .device import Compute
+from .device import Device
 
 View = Callable[[Tensor], Tensor]
 
@@ -18,7 +18,7 @@ def predict(
     net: nn.Module,
     split: Split,
     normalizer: Normalizer,
-    compute: Compute,
+    device: Device,
     batch: int = 500,
     view: View = lambda images: images,
 ) -> Tensor:
@@ -31,7 +31,7 @@ def predict(
     try:
         logits = []
         for images in split.images.split(batch):
-            with compute.exact(), compute.autocast():
+            with device.without_tf32(), device.autocast():
                 out = net(normalizer(view(images)).contiguous(memory_format=torch.channels_last))
             logits.append(out.float())
         return torch.cat(logits)
@@ -40,11 +40,11 @@ def predict(
 
 
 @torch.no_grad()
-def features(net: ResNet18, split: Split, normalizer: Normalizer, compute: Compute, batch: int = 500) -> Tensor:
+def features(net: ResNet18, split: Split, normalizer: Normalizer, device: Device, batch: int = 500) -> Tensor:
     """What the linear layer sees of each image, float32 (N, 512), in eval mode; the mode is put back."""
     head, net.linear = net.linear, nn.Identity()  # type: ignore[assignment]
     try:
-        return predict(net, split, normalizer, compute, batch)
+        return predict(net, split, normalizer, device, batch)
     finally:
         net.linear = head
 
@@ -62,7 +62,7 @@ def moved(images: Tensor, down: int, right: int) -> Tensor:
 
 
 def predict_augmented(
-    net: nn.Module, split: Split, normalizer: Normalizer, compute: Compute, plain: Tensor
+    net: nn.Module, split: Split, normalizer: Normalizer, device: Device, plain: Tensor
 ) -> dict[str, Tensor]:
     """Mean logits over views of each image: {"flip": float32 (N, classes), "crops": ...}; `plain` are `predict`'s.
 
@@ -75,7 +75,7 @@ def predict_augmented(
         return (logits(view) + logits(lambda images: mirrored(view(images)))) / 2
 
     def logits(view: View) -> Tensor:
-        return predict(net, split, normalizer, compute, view=view)
+        return predict(net, split, normalizer, device, view=view)
 
     flip = (plain + logits(mirrored)) / 2
     up_left = both_ways(lambda images: moved(images, -1, -1))

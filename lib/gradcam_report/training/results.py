@@ -1,20 +1,17 @@
 """What a finished training leaves in its run folder, for the chapters that come after it."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from ..runs import folder as run_folder
 from ..runs import io
+from ..runs.folder import RunFolder
+from ..runs.provenance import provenance
+from ..runs.records import Metrics, RunRecord, RunResult, TrainingRecipe
 from . import evaluation
-from .device import Compute
-
-if TYPE_CHECKING:
-    from .trainer import Trainer
-
+from .trainer import Trainer
 
 DIMENSIONS = 32  # of the features that are kept
 
@@ -32,9 +29,7 @@ def reduced(
     return {name: values.astype(np.float16) for name, values in arrays.items()}
 
 
-def write(
-    trainer: "Trainer", folder: run_folder.RunFolder, asked: Mapping[str, Any], lr_source: str, commit: str | None
-) -> run_folder.Record:
+def write(trainer: Trainer, folder: RunFolder, recipe: TrainingRecipe, lr_source: str, commit: str | None) -> RunRecord:
     """Write a finished training's files; run.json comes last, so that it never speaks of files that are not there.
 
     - model.safetensors: the weights, fp16;
@@ -47,33 +42,32 @@ def write(
     metrics = _metrics(trainer, arrays, averaged)
     net, dataset = trainer.net, trainer.data
     seen = [
-        evaluation.features(net, part, dataset.normalizer, trainer.compute).cpu().numpy()
+        evaluation.features(net, part, dataset.normalizer, trainer.device).cpu().numpy()
         for part in (dataset.train, dataset.test)
     ]
     weights = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
     about = {"classes": str(len(dataset.classes)), "width": str(net.conv1.out_channels), "dataset": dataset.name}
-    (folder / "run.json").unlink(missing_ok=True)  # no record must speak of files that are being replaced
+    (folder / RunRecord.FILE).unlink(missing_ok=True)  # no record must speak of files that are being replaced
     io.write_tensors(folder / "model.safetensors", weights, about)
     io.write_arrays(folder / "predictions.npz", **arrays)
     io.write_arrays(folder / "features.npz", **reduced(seen[0], seen[1]))
     io.write_table(folder / "history.csv", trainer.history)
-    io.write_json(folder / "metrics.json", metrics)
-    record = {
-        "parameters": dict(asked),
-        "result": {"lr_source": lr_source, "classes": list(dataset.classes)},
-        "provenance": run_folder.provenance(
-            " and ".join(trainer.machines), dataset.source, metrics["training_seconds"], commit
-        )
-        | {"wall_seconds": round(trainer.wall_seconds, 1)},
-    }
-    io.write_json(folder / "run.json", record)
+    io.write_json(folder / Metrics.FILE, metrics.model_dump())
+    record = RunRecord(
+        parameters=recipe,
+        result=RunResult(lr_source=lr_source, classes=list(dataset.classes)),
+        provenance=provenance(
+            " and ".join(trainer.machines), dataset.source, metrics.training_seconds, commit, trainer.wall_seconds
+        ),
+    )
+    io.write_json(folder / RunRecord.FILE, record.model_dump())
     return record
 
 
-def _predictions(trainer: "Trainer") -> tuple[dict[str, np.ndarray], dict[str, float]]:
+def _predictions(trainer: Trainer) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """(the arrays of predictions.npz, test accuracy under each way of test-time augmentation)."""
     net, test, val = trainer.net, trainer.data.test, trainer.data.val
-    precise = (trainer.data.normalizer, Compute(trainer.compute.device, "fp32"))
+    precise = (trainer.data.normalizer, trainer.device.exact)
     logits = trainer.test_logits
     if len(logits) != len(test):  # resumed after the last epoch
         logits = evaluation.predict(net, test, *precise)
@@ -81,24 +75,25 @@ def _predictions(trainer: "Trainer") -> tuple[dict[str, np.ndarray], dict[str, f
     if len(val):
         arrays |= {"val_logits": evaluation.predict(net, val, *precise), "val_labels": val.labels}
     # The other views' logits in the precision of training: rounding moves a mean of several still less.
-    ways = evaluation.predict_augmented(net, test, trainer.data.normalizer, trainer.compute, logits)
+    ways = evaluation.predict_augmented(net, test, trainer.data.normalizer, trainer.device, logits)
     accuracies = {way: evaluation.score(mean, test.labels)[1] for way, mean in ways.items()}
     return {name: tensor.cpu().numpy() for name, tensor in arrays.items()}, accuracies
 
 
-def _metrics(trainer: "Trainer", arrays: Mapping[str, np.ndarray], averaged: Mapping[str, float]) -> dict[str, Any]:
+def _metrics(trainer: Trainer, arrays: Mapping[str, np.ndarray], averaged: Mapping[str, float]) -> Metrics:
     """The contents of metrics.json."""
     history = trainer.history
-    metrics = {k: history[k][-1] for k in history if k.endswith(("_loss", "_accuracy"))}
-    metrics |= {f"test_accuracy_{way}": accuracy for way, accuracy in averaged.items()}
-    return metrics | {
-        "errors": int((arrays["logits"].argmax(1) != arrays["labels"]).sum()),
-        "test_images": len(trainer.data.test),
-        "train_images": len(trainer.data.train),
-        "epochs": trainer.epoch,
-        "parameters": sum(p.numel() for p in trainer.net.parameters()),
-        "max_lr": trainer.recipe.schedule.max_lr,
-        "training_seconds": sum(history["seconds"]),
-        "warm_up_seconds": trainer.warm_up_seconds,  # of compiling, apart from the above; 0 where nothing is compiled
-        "images_per_second": float(np.median(history["images_per_second"])),
-    }
+    scores = {k: history[k][-1] for k in history if k.endswith(("_loss", "_accuracy"))}
+    scores |= {f"test_accuracy_{way}": accuracy for way, accuracy in averaged.items()}
+    return Metrics(
+        **scores,
+        errors=int((arrays["logits"].argmax(1) != arrays["labels"]).sum()),
+        test_images=len(trainer.data.test),
+        train_images=len(trainer.data.train),
+        epochs=trainer.epoch,
+        parameters=sum(p.numel() for p in trainer.net.parameters()),
+        max_lr=trainer.recipe.schedule.max_lr,
+        training_seconds=sum(history["seconds"]),
+        warm_up_seconds=trainer.compile_seconds,
+        images_per_second=float(np.median(history["images_per_second"])),
+    )

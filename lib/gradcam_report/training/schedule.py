@@ -1,9 +1,11 @@
 """The one-cycle schedule of the learning rate, and where its peak comes from."""
 
 import math
+from dataclasses import dataclass
 
 from ..config import PUBLISHED, ReportError, TrainingParams
-from ..runs import folder as run_folder
+from ..runs.folder import RunFolder
+from ..runs.records import RangeTestRecord
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -11,15 +13,24 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
     return math.ceil(images / batch_size)
 
 
-def one_cycle(step: int, total: int, max_lr: float, warmup: float) -> float:
-    """The rate of `step`, 0 to total - 1: linear from max_lr / 25 to max_lr in the share `warmup`, then linear to 0.
+@dataclass(frozen=True)
+class OneCycle:
+    """One-cycle after Smith 2018 (https://arxiv.org/abs/1803.09820): linear up to `max_lr`, then linear down to 0.
 
-    One-cycle after Smith 2018 (https://arxiv.org/abs/1803.09820), with a linear descent to zero. No step has rate 0.
+    Rates are per step. The warm-up takes the share `warmup` of `total_steps` and begins at max_lr / 25. No step has
+    rate 0.
     """
-    rising = round(warmup * total)
-    if step < rising:
-        return max_lr * (0.04 + 0.96 * step / rising)
-    return max_lr * (total - step) / (total - rising)
+
+    max_lr: float
+    total_steps: int
+    warmup: float
+
+    def __call__(self, step: int) -> float:
+        """The rate of `step`, 0 to total_steps - 1."""
+        warmup_steps = round(self.warmup * self.total_steps)
+        if step < warmup_steps:
+            return self.max_lr * (0.04 + 0.96 * step / warmup_steps)
+        return self.max_lr * (self.total_steps - step) / (self.total_steps - warmup_steps)
 
 
 def peak_lr(params: TrainingParams) -> tuple[float, str]:
@@ -31,19 +42,18 @@ def peak_lr(params: TrainingParams) -> tuple[float, str]:
     """
     if params.schedule.max_lr > 0:
         return params.schedule.max_lr, "the parameter max_lr"
-    own, published = (run_folder.RunFolder(path).record("lr_find") for path in (params.run.run_dir, PUBLISHED))
+    own, published = (RunFolder(path).record(RangeTestRecord) for path in (params.run.run_dir, PUBLISHED))
     for record, whose in ((own, "this run's range test"), (published, "the published range test")):
-        onset = record["result"].get("suggestions", {}).get("divergence onset") if record else None
-        if record and onset and record["parameters"].get("optimizer", "sgd") == params.optim.optimizer:
-            tested, used = record["parameters"]["batch_size"], params.optim.batch_size
+        if record and record.onset and record.parameters.optimizer == params.optim.optimizer:
+            tested, used = record.parameters.batch_size, params.optim.batch_size
             grows = params.optim.optimizer == "sgd"  # Muon's rate is relative to the filters' norm
             scaled = f", scaled from batch size {tested} to {used}" if grows and tested != used else ""
-            now = params.flat()
+            stored, requested = dict(record.parameters), params.flat()
             names = ["dataset", "crop_padding", "flip", "cutout", "momentum", "weight_decay"]
             names += ["label_smoothing", *([] if grows else ["batch_size", "muon_momentum", "sgd_lr_factor"])]
-            others = [n for n in names if record["parameters"].get(n) != now[n] and now[n] != "auto"]
+            others = [n for n in names if stored[n] != requested[n] and requested[n] != "auto"]
             scaled += f", which was made with another {' and '.join(others)}" if others else ""
-            return onset * (used / tested if grows else 1), f"the divergence onset of {whose}{scaled}"
+            return record.onset * (used / tested if grows else 1), f"the divergence onset of {whose}{scaled}"
     raise ReportError(
         f"max_lr is 0 and {params.run.run_dir} holds no range test that found an onset; run the chapter lr_finder "
         "first or give a rate, as in -p max_lr 0.1."

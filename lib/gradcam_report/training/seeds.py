@@ -3,16 +3,16 @@
 A run's own seed is in its folder; the others, only for comparison, are in folders `seed-<number>` within it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..config import RunConfig, TrainingParams
-from ..runs import folder as run_folder
-from ..runs import io
-from . import trainer
-from .distributed import ALONE, Team
+from ..runs.folder import RunFolder, other_seeds
+from ..runs.records import Metrics
+from .distributed import SINGLE_PROCESS, ProcessGroup
+from .trained_run import TrainedRun, train_or_load
 
 
 @dataclass(frozen=True)
@@ -20,54 +20,47 @@ class SeedResult:
     """What one seed gave: its metrics.json."""
 
     seed: int
-    metrics: dict[str, Any]
+    metrics: Metrics
 
 
-def in_run(
-    params: TrainingParams, folder: run_folder.RunFolder, record: run_folder.Record, team: Team = ALONE
-) -> list[SeedResult]:
-    """The results of every seed of a run, its own first; trains those of the next seeds that are asked for.
+def train_seeds(params: TrainingParams, run: TrainedRun, group: ProcessGroup = SINGLE_PROCESS) -> list[SeedResult]:
+    """The results of every seed of a run, its own first; trains those of the next seeds that `params` asks for.
 
-    `folder` and `record` are what `train.in_run` made
-    of it. Seeds that an earlier call left in the folder are among the results if their recipe is otherwise the same.
+    `run` is what `train_or_load` made of `params`. Seeds that an earlier call left in the folder are among the results
+    if their recipe is otherwise the same.
     """
     own = params.data.seed
-    schedule = params.schedule.model_copy(
-        update={"max_lr": record["parameters"]["max_lr"]}
-    )  # found once, for all of them
-    found = {own: folder}
-    for number in range(own + 1, own + params.seeds.seeds):
-        others = {
-            "data": params.data.model_copy(update={"seed": number}),
+    schedule = params.schedule.model_copy(update={"max_lr": run.record.parameters.max_lr})  # found once, for all
+    folders = {own: run.folder}
+    for seed in range(own + 1, own + params.seeds.seeds):
+        changes = {
+            "data": params.data.model_copy(update={"seed": seed}),
             "schedule": schedule,
-            "run": RunConfig(run_dir=f"{folder.name}/seed-{number}"),
+            "run": RunConfig(run_dir=f"{run.folder.name}/seed-{seed}"),
         }
-        found[number], _ = trainer.in_run(params.model_copy(update=others), team=team)
-    return team.agreed(lambda: _stored(found, folder, record))
+        folders[seed] = train_or_load(params.model_copy(update=changes), group=group).folder
+    return group.run_on_main(lambda: _stored(folders, run))
 
 
-def _stored(
-    found: dict[int, run_folder.RunFolder], folder: run_folder.RunFolder, record: run_folder.Record
-) -> list[SeedResult]:
-    """The results of the seeds `found`, and of others that the folder holds with the same recipe."""
-    for number, stored in run_folder.other_seeds(folder, record).items():
-        found.setdefault(number, stored)
-    return [SeedResult(number, io.read_json(where / "metrics.json")) for number, where in found.items()]
+def _stored(folders: dict[int, RunFolder], run: TrainedRun) -> list[SeedResult]:
+    """The results in `folders`, and of other seeds that the run's folder holds with the same recipe."""
+    for seed, folder in other_seeds(run.folder, run.record).items():
+        folders.setdefault(seed, folder)
+    return [SeedResult(seed, folder.metrics()) for seed, folder in folders.items()]
 
 
-def mean_and_deviation(results: list[SeedResult], metric: str) -> tuple[float, float | None]:
-    """Mean and sample standard deviation (divided by n - 1) of a metric; no deviation for one seed."""
-    values = [result.metrics[metric] for result in results]
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and sample standard deviation (divided by n - 1); no deviation for one value."""
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def in_words(results: list[SeedResult], metric: str, scale: float = 100, digits: int = 2) -> str:
+def format_mean(results: list[SeedResult], metric: str, scale: float = 100, digits: int = 2) -> str:
     """A metric's mean over the seeds with its deviation, by default in per cent: "95.03 ± 0.12", or "94.81" of one."""
-    mean, deviation = mean_and_deviation(results, metric)
+    mean, deviation = mean_and_deviation([getattr(result.metrics, metric) for result in results])
     spread = "" if deviation is None else f" ± {scale * deviation:.{digits}f}"
     return f"{scale * mean:.{digits}f}{spread}"
 
 
-def count_in_words(results: list[SeedResult]) -> str:
-    """What the numbers of `in_words` are: "mean ± sd of 5 seeds" or "one seed"."""
+def format_count(results: list[SeedResult]) -> str:
+    """What the numbers of `format_mean` are: "mean ± sd of 5 seeds" or "one seed"."""
     return f"mean ± sd of {len(results)} seeds" if len(results) > 1 else "one seed"

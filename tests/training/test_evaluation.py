@@ -15,9 +15,9 @@ from gradcam_report.analysis.predictions import softmax
 from gradcam_report.config import DataConfig
 from gradcam_report.data import datasets
 from gradcam_report.training import evaluation
-from gradcam_report.training.device import Compute
+from gradcam_report.training.device import Device
 
-CPU = Compute(torch.device("cpu"), "fp32")
+CPU = Device(torch.device("cpu"), "fp32")
 
 pytestmark = pytest.mark.usefixtures("few_threads")
 

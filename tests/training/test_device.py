@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from gradcam_report.config import ReportError, parse_params
+from gradcam_report.config import RangeTestParams, ReportError, TrainingParams
 from gradcam_report.model import build
-from gradcam_report.training import device as compute
-from gradcam_report.training import lr_range_test, optimizer, trainer
+from gradcam_report.training import device as devices
+from gradcam_report.training import lr_range_test, trained_run
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, cuda: bool = False, mps: bool = False, bf16: bool = False) -> None:
@@ -38,10 +38,10 @@ def machine(monkeypatch: pytest.MonkeyPatch, cuda: bool = False, mps: bool = Fal
 )
 def test_auto_takes_the_fastest_there_is(monkeypatch, has: dict[str, bool], device: str, precision: str) -> None:
     machine(monkeypatch, **has)
-    assert compute.resolve("auto", "auto") == compute.Compute(torch.device(device), precision)
-    assert compute.resolve("auto", "fp32").precision == "fp32"
-    assert compute.resolve("auto", "bf16").precision == "bf16"
-    assert compute.resolve("cpu", "fp32") == compute.Compute(torch.device("cpu"), "fp32")
+    assert devices.resolve("auto", "auto") == devices.Device(torch.device(device), precision)
+    assert devices.resolve("auto", "fp32").precision == "fp32"
+    assert devices.resolve("auto", "bf16").precision == "bf16"
+    assert devices.resolve("cpu", "fp32") == devices.Device(torch.device("cpu"), "fp32")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_auto_takes_the_fastest_there_is(monkeypatch, has: dict[str, bool], devi
 def test_a_device_that_is_not_there_is_refused(monkeypatch, has: dict[str, bool], device: str, there: str) -> None:
     machine(monkeypatch, **has)
     with pytest.raises(ReportError) as caught:
-        compute.resolve(device, "auto")
+        devices.resolve(device, "auto")
     assert f"device is '{device}'" in str(caught.value)
     assert str(caught.value).endswith(there)
 
@@ -63,28 +63,28 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch, has: dict[str, bool]
 def test_autocast_is_bf16_only_where_asked() -> None:
     linear, x = torch.nn.Linear(4, 4), torch.ones(1, 4)
     cpu = torch.device("cpu")
-    with compute.Compute(cpu, "bf16").autocast():
+    with devices.Device(cpu, "bf16").autocast():
         assert linear(x).dtype == torch.bfloat16
-    with compute.Compute(cpu, "fp32").autocast():
+    with devices.Device(cpu, "fp32").autocast():
         assert linear(x).dtype == torch.float32
     assert linear.weight.dtype == torch.float32
 
 
 def test_placing_a_network_changes_its_layout_and_no_value() -> None:
     net, original = build(seed=0, width=8), build(seed=0, width=8)
-    placed = compute.Compute(torch.device("cpu"), "bf16").place(net)
+    placed = devices.Device(torch.device("cpu"), "bf16").place(net)
     assert placed.layer2[0].conv1.weight.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(placed.state_dict(), original.state_dict(), rtol=0, atol=0)
 
 
 def test_description_names_threads_processor_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compute, "cpu_name", lambda: "Abacus 3000")
+    monkeypatch.setattr(devices, "cpu_name", lambda: "Abacus 3000")
     for count, threads in ((1, "1 CPU thread"), (2, "2 CPU threads")):
         monkeypatch.setattr(torch, "get_num_threads", lambda count=count: count)
-        words = compute.Compute(torch.device("cpu"), "bf16").describe()
+        words = devices.Device(torch.device("cpu"), "bf16").describe()
         assert words == f"{threads} of Abacus 3000, bf16"
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Big GPU")
-    assert compute.Compute(torch.device("cuda"), "bf16").describe() == "Big GPU, bf16"
+    assert devices.Device(torch.device("cuda"), "bf16").describe() == "Big GPU, bf16"
 
 
 def test_processor_is_read_from_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,15 +94,15 @@ def test_processor_is_read_from_the_system(monkeypatch: pytest.MonkeyPatch) -> N
 
     for flag, there in {"amx_bf16": True, "avx512_bf16": True, "avx512_vnni": False}.items():
         has(flag)
-        assert compute.cpu_name() == "Intel Abacus 3000"
-        assert compute.multiplies_bf16("cpu") == there
+        assert devices.cpu_name() == "Intel Abacus 3000"
+        assert devices.multiplies_bf16("cpu") == there
 
     def absent(self, **kwargs):
         raise FileNotFoundError(self)
 
     monkeypatch.setattr(Path, "read_text", absent)
-    assert compute.cpu_name()
-    assert not compute.multiplies_bf16("cpu")
+    assert devices.cpu_name()
+    assert not devices.multiplies_bf16("cpu")
 
 
 def test_want_of_memory_ends_in_advice_and_other_errors_stay_what_they_are() -> None:
@@ -111,21 +111,21 @@ def test_want_of_memory_ends_in_advice_and_other_errors_stay_what_they_are() -> 
     )
     for error in (torch.OutOfMemoryError("CUDA out of memory."), RuntimeError(cpu)):
         advice = "batch_size of 500; take less, as in -p batch_size 250"
-        with pytest.raises(ReportError, match=advice), compute.enough_memory(500):
+        with pytest.raises(ReportError, match=advice), devices.out_of_memory_advice(500):
             raise error
-    with pytest.raises(RuntimeError, match="shapes"), compute.enough_memory(500):
+    with pytest.raises(RuntimeError, match="shapes"), devices.out_of_memory_advice(500):
         raise RuntimeError("shapes do not fit")
 
 
 def test_the_cpus_own_allocator_is_understood() -> None:
-    with pytest.raises(ReportError, match="not enough memory"), compute.enough_memory(4):
+    with pytest.raises(ReportError, match="not enough memory"), devices.out_of_memory_advice(4):
         torch.empty(2**50, dtype=torch.uint8)
 
 
 FAULTS = """
 import ctypes, resource, torch
 from pathlib import Path
-from gradcam_report.compute import memory_kept
+from gradcam_report.training.device import keep_memory
 
 ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: pages of one size, wherever large ones are the rule
 pages = 4 * (16 << 20) / resource.getpagesize()  # of the tensor below
@@ -137,7 +137,7 @@ def work():  # the share of a freed tensor's pages that the system hands out aga
     torch.ones(16 << 20)
     return fetched() - before
 
-with memory_kept():
+with keep_memory():
     for _ in range(8):  # the first ones find holes a few bytes too small
         work()
     kept, within = resident(), work()
@@ -154,27 +154,28 @@ def test_a_cpu_keeps_its_memory_for_the_next_step_and_gives_it_back_at_the_end()
 
 
 @pytest.mark.parametrize("chapter", ["lr_finder", "training"])
-def test_every_step_of_the_range_test_and_of_training_keeps_its_memory(
-    project: Path, narrow: None, monkeypatch: pytest.MonkeyPatch, chapter: str
-) -> None:
-    kept, steps, real = [False], [], optimizer.Step.__call__
+def test_the_range_test_and_training_keep_their_memory(project: Path, narrow: None, monkeypatch, chapter: str) -> None:
+    kept: list[bool] = []
 
     @contextlib.contextmanager
-    def memory_kept() -> Iterator[None]:
-        kept[0] = True
+    def keep_memory() -> Iterator[None]:
+        kept.append(True)
         yield
-        kept[0] = False
+        kept.append(False)
 
-    work = lr_range_test if chapter == "lr_finder" else trainer
-    monkeypatch.setattr(work, "memory_kept", memory_kept)
-    monkeypatch.setattr(optimizer.Step, "__call__", lambda self, *args: steps.append(kept[0]) or real(self, *args))
+    room = lr_range_test if chapter == "lr_finder" else trained_run
     small = {"dataset": "shapes", "train_size": 32, "test_size": 16, "batch_size": 16, "run_dir": "runs/x"}
-    work.in_run(parse_params(chapter, small | ({"iterations": 10} if chapter == "lr_finder" else {"epochs": 1})))
-    assert steps and all(steps) and not kept[0]
+    monkeypatch.setattr(room, "keep_memory", keep_memory)
+    monkeypatch.setattr(torch.optim.Optimizer, "zero_grad", lambda self, set_to_none=True: kept.append(kept[-1]))
+    if chapter == "lr_finder":
+        lr_range_test.measure_or_load(RangeTestParams.parse({**small, "iterations": 10}))
+    else:
+        trained_run.train_or_load(TrainingParams.parse({**small, "epochs": 1}))
+    assert kept[0] and kept[-1] is False and all(kept[:-1])
 
 
 def test_another_c_library_is_not_touched(monkeypatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))  # musl, or none
-    monkeypatch.setattr(compute.ctypes, "CDLL", None)
-    with compute.memory_kept():
+    monkeypatch.setattr(devices.ctypes, "CDLL", None)
+    with devices.keep_memory():
         pass

@@ -25,15 +25,16 @@ pytestmark = pytest.mark.slow
 COMMAND = """
 import os, sys
 from pathlib import Path
-from gradcam_report import cli, data, files, model, run
-build, normalised = model.build, data.Normalizer.__call__
+from gradcam_report import cli, model
+from gradcam_report.data.datasets import Normalizer
+from gradcam_report.runs import folder, io
+build, normalised = model.build, Normalizer.__call__
 model.build = lambda seed, classes=10, width=64: build(seed, classes, 8).double()
-data.Normalizer.__call__ = lambda self, images: normalised(self, images).double()
+Normalizer.__call__ = lambda self, images: normalised(self, images).double()
 if os.environ.get("RANK", "0") != "0":  # the run folder is the first one's alone, be it on another host
     def forbidden(*args, **kwargs):
         raise AssertionError(f"not the first process: {args}")
-    files.write_atomic = files.read_json = files.read_table = files.read_tensors = forbidden
-    run.read_json = run.RunFolder.prepare = forbidden
+    io.write_atomic = io.read_table = io.read_tensors = folder.RunFolder.prepare = folder.RunFolder.record = forbidden
 Path(f"pid-{os.environ.get('RANK', 0)}").write_text(str(os.getpid()))
 sys.exit(cli.main(sys.argv[1:]))
 """
@@ -42,8 +43,8 @@ import json, sys
 from pathlib import Path
 import torch
 from torch import nn
-from gradcam_report import team
-with team.assembled("cpu") as us:
+from gradcam_report.training import distributed
+with distributed.process_group("cpu") as group:
     found = []
     for count in (7, 1):  # of one image, the second process has none
         torch.manual_seed(count)
@@ -53,18 +54,18 @@ with team.assembled("cpu") as us:
             whole.weight.uniform_()
         net = nn.Sequential(nn.Sequential(nn.BatchNorm2d(5).double()))
         net.load_state_dict({f"0.0.{k}": v for k, v in whole.state_dict().items()})
-        team.share_statistics(net)
-        mine, theirs = x[us.share].clone().requires_grad_(), x.clone().requires_grad_()
+        distributed.share_batchnorm_statistics(net)
+        mine, theirs = x[group.shard].clone().requires_grad_(), x.clone().requires_grad_()
         y, z = net(mine), whole(theirs)
-        y.backward(g[us.share])
+        y.backward(g[group.shard])
         z.backward(g)
-        pairs = [(y, z[us.share]), (mine.grad, theirs.grad[us.share])]
-        pairs += [(us.total(p.grad), q.grad) for p, q in zip(net.parameters(), whole.parameters())]
+        pairs = [(y, z[group.shard]), (mine.grad, theirs.grad[group.shard])]
+        pairs += [(group.sum(p.grad), q.grad) for p, q in zip(net.parameters(), whole.parameters())]
         pairs += list(zip(net.buffers(), whole.buffers()))
         found += [float((a - b).abs().max()) if a.numel() else 0.0 for a, b in pairs]
         net.eval(), whole.eval()
         found.append(float((net(x) - whole(x)).abs().max()))
-    Path(f"found-{us.rank}.json").write_text(json.dumps(found))
+    Path(f"found-{group.rank}.json").write_text(json.dumps(found))
 """
 # 97 images in batches of 32: the last batch holds one, so that one process or more have nothing to do in it.
 SMALL = "precision=fp32 dataset=shapes train_size=97 test_size=41 batch_size=32 epochs=6 optimizer=sgd max_lr=0.005"
@@ -81,6 +82,7 @@ def place(project: Path) -> Path:
     """Put the scripts into an empty project."""
     (project / "book").mkdir(parents=True, exist_ok=True)
     (project / "book/index.md").touch()
+    (project / "pyproject.toml").touch()
     (project / "command.py").write_text(COMMAND)
     (project / "batchnorm.py").write_text(BATCHNORM)
     return project
@@ -179,30 +181,15 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with (
         pytest.raises(ReportError, match=r"process 3 on .*has 2 GPUs; use --nproc-per-node 2"),
-        distributed.assembled("auto"),
+        distributed.process_group("auto"),
     ):
         pass
 
 
-@pytest.mark.parametrize(
-    ("size", "cuda", "asked", "taken"),
-    [(2, False, "auto", "cpu"), (2, True, "auto", "auto"), (2, False, "cuda", "cuda"), (1, False, "auto", "auto")],
-)
-def test_processes_that_train_together_take_no_apple_gpu(
-    monkeypatch: pytest.MonkeyPatch, size: int, cuda: bool, asked: str, taken: str
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    assert distributed.Team(0, size).device(asked) == taken
+def test_apple_gpus_train_one_process_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with (
         pytest.raises(ReportError, match=r"device is 'mps'.*2 processes.*use -p device cpu"),
-        distributed.assembled("mps"),
+        distributed.process_group("mps"),
     ):
         pass
-
-
-def test_other_errors_than_a_lost_connection_pass_unchanged() -> None:
-    with pytest.raises(RuntimeError, match="shape mismatch"), distributed.company():
-        raise RuntimeError("shape mismatch")
-    with pytest.raises(ReportError, match="the same command again"), distributed.company():
-        raise RuntimeError("[../gloo/transport/tcp/pair.cc:525] Connection closed by peer [127.0.0.1]:51011")
