@@ -136,7 +136,7 @@ def load(config: DataConfig, alternative: str = CHOOSE_SHAPES) -> Dataset:
     else:
         place = cifar10.locate(config.data_root, alternative)
         train, val = split(_cifar10(place, train=True), config.train_size, config.val_size, seed, "train_size")
-        test, _ = split(_cifar10(place, train=False), config.test_size, 0, seed, "test_size")
+        test, _ = split(_cifar10_test(place), config.test_size, 0, seed, "test_size")
         source = "CIFAR-10 (Krizhevsky 2009), every file's MD5 as published"
     return Dataset(name, CLASSES[name], NORMALIZERS[name], train, val, test, source)
 
@@ -146,8 +146,7 @@ def test_images(name: str, data_root: str, indices: Sequence[int] | np.ndarray) 
     rows = torch.as_tensor(indices, dtype=torch.int64)
     if name == "shapes":
         return synthetic_images(int(rows.max()) + 1, SHAPES_TEST_SEED).images[rows]
-    images, _ = cifar10.read(cifar10.locate(data_root, CHOOSE_RUN), train=False)
-    return images[rows]
+    return _cifar10_test(cifar10.locate(data_root, CHOOSE_RUN)).images[rows]
 
 
 def synthetic_images(count: int, seed: int) -> Split:
@@ -159,6 +158,11 @@ def synthetic_images(count: int, seed: int) -> Split:
 def _cifar10(place: Path, train: bool) -> Split:
     images, labels = cifar10.read(place, train)
     return Split(images, labels, torch.arange(len(labels)))
+
+
+@functools.lru_cache(maxsize=1)  # 31 MB: a chapter asks for test images several times, and unpacking takes seconds
+def _cifar10_test(place: Path) -> Split:
+    return _cifar10(place, train=False)
 
 
 def split(full: Split, size: int, val_size: int, seed: int, name: str = "size") -> tuple[Split, Split]:
