@@ -1,4 +1,4 @@
-"""Cards: what they hold agrees with the measures they come from, and the sentence with what they hold."""
+"""Cards hold what the analyses they come from say, and their texts and figures hold what the cards say."""
 
 import dataclasses
 import re
@@ -19,179 +19,137 @@ from gradcam_report.pages import case_card
 
 pytestmark = pytest.mark.usefixtures("few_threads")
 
-NAMES = ("bird", "cat", "dog")
 
-
-def card(**changes: object) -> case_card.Card:
-    made = case_card.Card(
+def card(**changes: object) -> plots.Card:
+    maps = {"layer3": np.eye(8, dtype=np.float32), "layer4": np.zeros((4, 4), np.float32)}
+    made = plots.Card(
         image=np.zeros((3, 32, 32), np.uint8),
-        classes=NAMES,
+        classes=("bird", "cat", "dog"),
         probabilities=np.array([0.1, 0.7, 0.2]),
         predicted=1,
-        other=2,
-        true=2,
-        maps={
-            t: {"layer3": np.eye(8, dtype=np.float32), "layer4": np.zeros((4, 4))} for t in ("predicted", "contrast")
-        },
+        contrast=2,
+        label=2,
+        maps={"predicted": maps, "contrast": maps},
         cells=np.array([[0.5, -0.25], [1.0, 0.75]], np.float32),
         margin=2.0,
         votes=np.array([40, 1, 9]),
-        near_images=np.zeros((3, 3, 32, 32), np.uint8),
-        near_labels=np.array([1, 2, 1]),
+        neighbours=np.zeros((3, 3, 32, 32), np.uint8),
+        neighbour_labels=np.array([1, 2, 1]),
     )
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 
 
-def test_the_sentence_says_what_the_numbers_say() -> None:
-    assert case_card.sentence(card()) == (
-        "The network answers “cat” with 70.0 %; the label says “dog”, which it gives 20.0 %. "
-        "Of 50 people asked, 40 said “bird”, 9 said “dog” and 1 said “cat”. "
-        "3 of the 4 cells of layer4 favour “cat” over “dog”; the strongest, lower left of the middle, adds +1.00 to a "
-        "sum of +2.00. Of the 3 nearest training images, 2 “cat” and 1 “dog” by their labels."
-    )
-    other = card(votes=np.array([0, 0, 50]), near_labels=np.array([2, 2]), cells=np.array([[-1.0, 3.0]], np.float32))
-    assert "Of 50 people asked, 50 said “dog” and none said “cat”." in case_card.sentence(other)
-    assert "One of the 2 cells of layer4 favours “cat” over “dog”;" in case_card.sentence(other)
-    assert case_card.sentence(other).endswith("All 2 nearest training images are labelled “dog”.")
-    assert "All of the 2 cells of layer4 favour “cat”" in case_card.sentence(card(cells=np.ones((1, 2), np.float32)))
+BARE: dict[str, Any] = {"votes": None, "neighbours": None, "neighbour_labels": None}
 
 
-def test_where_no_cell_speaks_for_the_answer_the_sentence_says_so() -> None:
-    assert "None of the 4 cells of layer4 favours “cat” over “dog”: the biases decided." in case_card.sentence(
-        card(cells=-np.ones((2, 2), np.float32), margin=-4.0)
-    )
+def test_the_sentence_holds_the_cards_numbers() -> None:
+    text = case_card.sentence(card())
+    for part in ("“cat” with 70.0 %", "“dog”, which it gives 20.0 %", "Of 50 people asked, 40 said “bird”"):
+        assert part in text
+    for part in ("3 of the 4 cells", "lower left", "+1.00", "+2.00", "2 “cat” and 1 “dog”"):
+        assert part in text
+    assert "none said “cat”" in case_card.sentence(card(votes=np.array([0, 0, 50])))
+    against = case_card.sentence(card(cells=-np.ones((2, 2), np.float32), margin=-4.0))
+    assert "None of the 4 cells" in against and "biases decided" in against
 
 
-def test_the_description_says_what_is_drawn() -> None:
-    whole, bare = case_card.description(card()), case_card.description(card(votes=None, near_labels=None))
-    assert "above the share of people" in whole and "3 training images below" in whole and "the sum +2.00" in whole
-    assert "people" not in bare and "training" not in bare
+@pytest.mark.parametrize(("label", "ending"), [(None, ""), (1, "rightly"), (2, "labelled dog")])
+def test_texts_leave_out_what_is_not_known(label: int | None, ending: str) -> None:
+    plain = card(label=label, **BARE)
+    assert case_card.title(plain) == f"cat 70.0 %{', ' * bool(ending)}{ending}"
+    for text in (case_card.sentence(plain), case_card.alt_text(plain)):
+        assert "people" not in text and "nearest" not in text and "below" not in text
+
+
+@pytest.mark.parametrize("at_a_glance", [False, True])
+def test_the_alternative_text_names_classes_layers_and_sum(at_a_glance: bool) -> None:
+    text = case_card.alt_text(card(), at_a_glance)
+    assert "cat, dog, bird" in text and "layer3, layer4" in text and "+2.00" in text and "people" in text
+    assert ("3 training images" in text) != at_a_glance
+
+
+def test_a_figure_as_html_is_escaped_linked_and_drawn_again_for_telephones() -> None:
+    wide, narrow = (plots.at_a_glance(card(), narrow=narrow) for narrow in (False, True))
+    page = str(case_card.figure_html(wide, "case-7", "a <b>", "seen & heard", ("more", "x.html#a&b"), narrow).data)
+    assert page.startswith('<figure class="case" id="case-7">') and 'alt="seen &amp; heard" width="720"' in page
+    assert '<figcaption>a &lt;b&gt; <a href="x.html#a&amp;b">more</a></figcaption>' in page
+    source = re.search(r'<source media="\(max-width: 600px\)" width="360" [^>]*srcset="data:image/webp;base64,', page)
+    assert source and source.start() < page.index("<img") < page.index("</picture>")
+    assert "<picture>" not in str(case_card.figure_html(wide, "case-7", "a", "b").data)
+
+
+def test_the_error_whose_label_most_people_chose_is_representative() -> None:
+    doubted = card(votes=np.array([0, 45, 5]), probabilities=np.array([0.0, 0.9, 0.1]))
+    clear, surer = card(votes=np.array([0, 5, 45])), card(votes=np.array([0, 5, 45]), probabilities=np.array([0, 1, 0]))
+    right = card(label=1, votes=np.array([0, 50, 0]), probabilities=np.array([0, 1, 0]))
+
+    def chosen(cards: list[plots.Card], *shared: int) -> int:
+        return case_card.representative(cards, np.isin(np.arange(len(cards)), shared or range(len(cards))))
+
+    assert chosen([doubted, clear, right]) == 1
+    assert chosen([doubted, clear, surer, right]) == 2
+    assert chosen([doubted, clear, surer, right], 0, 1, 3) == 1  # other networks do not make the third one's error
+    assert chosen([card(**BARE), card(votes=None, probabilities=np.array([0, 0.8, 0.2]))]) == 1
+    assert chosen([right]) == 0
 
 
 def chosen_by(params: Any) -> selection.Examples:
     return selection.choose(params.run.run_dir, params.selection)
 
 
-def of_cases(params: Any) -> tuple[model.ResNet18, selection.Examples, list[case_card.Card], str]:
-    """A network, the chosen cases, their cards and the note, put together as the chapter does it."""
-    net, chosen = model.build(0, width=8).eval(), chosen_by(params)
-    found = contrast.explain_examples(net, chosen, params.cam.layers, params.cam.method)
-    return net, chosen, *case_card.of_cases(chosen, found, params)
+def make_cards(**params: Any) -> tuple[model.ResNet18, selection.Examples, list[plots.Card], str]:
+    """A network, the chosen images, their cards and the note, put together as the chapter does it."""
+    parsed: Any = parse_params("gradcam", {"run_dir": "runs/six", "layers": ["layer3", "layer4"]} | params)
+    net, chosen = model.build(0, width=8).eval(), chosen_by(parsed)
+    explanation = contrast.explain_examples(net, chosen, parsed.cam.layers, parsed.cam.method)
+    return net, chosen, *case_card.make_cards(chosen, explanation, parsed)
 
 
-def test_cards_go_without_what_cannot_be_had(six_errors: Path) -> None:
-    (six_errors / "features.npz").unlink()
-    params = parse_params("gradcam", {"run_dir": "runs/six", "n_images": 1})
-    _, _, (one,), note = of_cases(params)
-    assert one.near_images is None and "without the nearest training images" in note and "holds no features.npz" in note
-
-
-def test_the_sentence_leaves_out_what_is_not_known() -> None:
-    plain = card(votes=None, near_labels=None, near_images=None, true=None)
-    assert "people" not in case_card.sentence(plain) and "nearest" not in case_card.sentence(plain)
-    assert "answers “cat” with 70.0 %; next comes “dog” with 20.0 %." in case_card.sentence(plain)
-    assert "which is right; next comes “dog”" in case_card.sentence(card(true=1))
-    assert [case_card.title(card(true=t)) for t in (None, 1, 2)] == [
-        "cat 70.0 %",
-        "cat 70.0 %, rightly",
-        "cat 70.0 %, labelled dog",
-    ]
-
-
-def test_a_cards_figure_shows_its_numbers() -> None:
-    figure = plots.case_card(card(), "# 7: cat")
-    shown = {text.get_text() for text in figure.findobj(Text)}
-    assert {"# 7: cat", "+0.50", "−0.25", "70.0 %", "18 % of people", "cat minus\ndog: sum +2.00", "layer3"} <= shown
-    assert "no\npositive\nevidence" in shown and "Grad-CAM\nfor cat" in shown
-    assert float(figure.get_figwidth()) == 7.2
-    smaller = plots.case_card(card(votes=None, near_images=None, near_labels=None), "x")
-    assert not [t for t in smaller.findobj(Text) if "people" in t.get_text() or "nearest" in t.get_text()]
-
-
-def test_a_figure_with_caption_can_be_found_read_and_seen() -> None:
-    page = case_card.figure_html(plots.case_card(card(), "x"), "case-7", 'a "caption" <b>', "what is & seen").data
-    assert (
-        page.startswith('<figure class="case" id="case-7">') and "<figcaption>a &quot;caption&quot; &lt;b&gt;<" in page
-    )
-    linked = case_card.figure_html(plots.case_card(card(), "x"), "case-7", "told", "seen", ("more", "x.html#a&b")).data
-    assert '<figcaption>told <a href="x.html#a&amp;b">more</a></figcaption>' in linked and "<a " not in page
-    assert 'alt="what is &amp; seen"' in page and re.search(r'width="720" height="\d+"', page)
-
-
-def test_the_whole_at_a_glance_shows_both_classes_in_question_even_an_unlikely_one() -> None:
-    shares, one_hot = np.array([0.15, 0.7, 0.1, 0.05]), np.array([1, 2, 0, 47])
-    one = card(classes=(*NAMES, "frog"), probabilities=shares, other=3, true=3, votes=one_hot)
-    for narrow, width in ((False, 7.2), (True, 3.6)):
-        figure = plots.at_a_glance(one, narrow=narrow)
-        shown = {text.get_text() for text in figure.findobj(Text)}
-        assert {"70.0 %", "5.0 %", "94 % of people", "speaks for frog", "in all +2.00", "+1.00"} <= shown
-        assert "32 × 32 pixels, labelled frog" in shown and "Grad-CAM\nfor frog" in shown
-        assert float(figure.get_figwidth()) == width
-    told = case_card.description_at_a_glance(one)
-    assert "probabilities for cat, bird, frog, and the share of people" in told and "the sum +2.00" in told
-
-
-def test_the_error_whose_label_most_people_chose_stands_for_all() -> None:
-    doubted = card(votes=np.array([0, 45, 5]), probabilities=np.array([0.0, 0.9, 0.1]))
-    clear, surer = card(votes=np.array([0, 5, 45])), card(votes=np.array([0, 5, 45]), probabilities=np.array([0, 1, 0]))
-    right = card(true=1, votes=np.array([0, 50, 0]), probabilities=np.array([0, 1, 0]))
-
-    def telling(made: list[case_card.Card], *shared: int) -> int:
-        return case_card.telling(made, np.isin(np.arange(len(made)), shared or range(len(made))))
-
-    assert telling([doubted, clear, right]) == 1
-    assert telling([doubted, clear, surer, right]) == 2
-    assert telling([doubted, clear, surer, right], 0, 1, 3) == 1  # the others do not make the third one's error
-    assert telling([card(votes=None), card(votes=None, probabilities=np.array([0, 0.8, 0.2]))]) == 1
-    assert telling([right]) == 0
-
-
-def test_a_figure_for_telephones_stands_beside_the_wide_one() -> None:
-    wide, narrow = (plots.at_a_glance(card(), narrow=narrow) for narrow in (False, True))
-    page = case_card.figure_html(wide, "glance", "told", "seen", narrow=narrow).data
-    (source,) = re.findall(
-        r'<source media="\(max-width: 600px\)" width="360" [^>]*srcset="data:image/webp;base64,', page
-    )
-    assert page.index(source) < page.index('<img alt="seen" width="720"') < page.index("</picture><figcaption>")
-
-
-@pytest.fixture
-def made(six_errors: Path) -> tuple[model.ResNet18, selection.Examples, list[case_card.Card], str]:
-    return of_cases(parse_params("gradcam", {"run_dir": "runs/six", "layers": ["layer3", "layer4"]}))
-
-
-def test_cards_of_cases_hold_what_the_measures_say(
-    made: tuple[model.ResNet18, selection.Examples, list[case_card.Card], str],
-) -> None:
-    net, chosen, found, note = made
-    assert len(found) == 6 and "no human labels" in note and all(c.votes is None for c in found)
+def test_cards_hold_the_maps_the_margin_and_the_nearest_training_images(six_errors: Path) -> None:
+    net, chosen, cards, note = make_cards()
+    assert len(cards) == 6 and note and all(one.votes is None for one in cards)  # nobody was asked about drawn shapes
     images = datasets.NORMALIZERS["shapes"](torch.from_numpy(chosen.images))
     targets = {"predicted": torch.from_numpy(chosen.predicted), "contrast": torch.from_numpy(chosen.true)}
     maps = cam.explain(net, images, targets, ["layer3", "layer4"], shared=True)
     train, known = features.load_train(chosen.folder, chosen.record)
     near, _ = features.nearest(features.load_test(chosen.folder)[chosen.rows], known, 5)
-    for row, one in enumerate(found):
-        assert (one.predicted, one.other, one.true) == (chosen.predicted[row], chosen.true[row], chosen.true[row])
+    for row, one in enumerate(cards):
+        assert (one.predicted, one.contrast, one.label) == (chosen.predicted[row], chosen.true[row], chosen.true[row])
         np.testing.assert_array_equal(one.image, chosen.images[row])
         for target, layers in one.maps.items():
             for layer, heat in layers.items():
                 np.testing.assert_allclose(heat, maps[target][layer][row], atol=1e-5)
         assert one.cells.sum() == pytest.approx(one.margin, abs=1e-4)
-        np.testing.assert_array_equal(one.near_images, train.images.numpy()[near[row]])
-        np.testing.assert_array_equal(one.near_labels, train.labels.numpy()[near[row]])
+        np.testing.assert_array_equal(one.neighbours, train.images.numpy()[near[row]])
+        np.testing.assert_array_equal(one.neighbour_labels, train.labels.numpy()[near[row]])
 
 
-def test_a_right_answer_is_set_against_the_runner_up(six_errors: Path) -> None:
-    params = parse_params("gradcam", {"run_dir": "runs/six", "selection": "index", "indices": [3]})
-    _, _, (one,), _ = of_cases(params)
-    assert one.true == one.predicted != one.other and one.other == one.top()[1]
+def test_a_right_answer_is_compared_with_the_runner_up_and_cards_go_without_what_is_missing(six_errors: Path) -> None:
+    (six_errors / "features.npz").unlink()
+    _, _, (one,), note = make_cards(selection="index", indices=[3])
+    assert one.label == one.predicted != one.contrast and one.contrast == one.top()[1]
+    assert one.neighbours is None and "features.npz" in note
 
 
-def test_a_readers_picture_is_set_against_the_runner_up(six_errors: Path) -> None:
-    params = parse_params("gradcam", {"run_dir": "runs/six"})
+def test_a_readers_picture_is_compared_with_the_runner_up(six_errors: Path) -> None:
+    params: Any = parse_params("gradcam", {"run_dir": "runs/six"})
     net, own = model.build(0, width=8).eval(), torch.full((1, 3, 32, 32), 200, dtype=torch.uint8)
-    one = case_card.of_picture(net, own, chosen_by(params), params)
+    one = case_card.picture_card(net, own, chosen_by(params), params)
     logits = net(datasets.NORMALIZERS["shapes"](own))[0].detach()
-    assert one.true is None and [one.predicted, one.other] == logits.argsort(descending=True)[:2].tolist()
+    assert one.label is None and [one.predicted, one.contrast] == logits.argsort(descending=True)[:2].tolist()
     np.testing.assert_allclose(one.probabilities, logits.softmax(0), rtol=1e-4)
     assert list(one.maps["contrast"]) == params.cam.layers
+
+
+def test_the_figures_show_the_cards_numbers() -> None:
+    classes, shares = ("bird", "cat", "dog", "frog"), np.array([0.15, 0.7, 0.1, 0.05])
+    one = card(classes=classes, probabilities=shares, contrast=3, label=3, votes=np.array([1, 2, 0, 47]))
+    figures = plots.case_card(one, "# 7: cat"), plots.at_a_glance(one), plots.at_a_glance(one, narrow=True)
+    assert [float(figure.get_figwidth()) for figure in figures] == [7.2, 7.2, 3.6]
+    for figure in figures:
+        shown = {text.get_text() for text in figure.findobj(Text)}
+        # The unlikely contrast class is among the bars.
+        assert {"70.0 %", "5.0 %", "94 % of people", "+0.50", "−0.25", "layer3", "Grad-CAM\nfor frog"} <= shown
+        assert "no\npositive\nevidence" in shown and any("+2.00" in text for text in shown)
+    bare = {text.get_text() for text in plots.case_card(card(**BARE), "x").findobj(Text)}
+    assert not [text for text in bare if "people" in text or "nearest" in text]

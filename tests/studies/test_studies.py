@@ -127,7 +127,7 @@ def test_what_to_mind_depends_on_how_long_and_how_often_was_trained(folder: Path
 
 def test_the_figure_carries_the_points_and_the_rules() -> None:
     rules = {"divergence onset": 0.03, "valley": 0.003, "none": None}
-    figure = plots.peak_study([0.01, 0.1, 1], [0.5, 0.75, 0.25], rules, "divergence onset")
+    figure = plots.accuracy_by_peak([0.01, 0.1, 1], [0.5, 0.75, 0.25], rules, "divergence onset")
     ax = figure.axes[0]
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [50, 75, 25])
     marks = {line.get_gid(): line.get_xdata()[0] for line in ax.lines if line.get_gid()}

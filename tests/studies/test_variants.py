@@ -57,7 +57,7 @@ def test_without_variants_the_chapter_says_so(published: Path) -> None:
     assert [one.name for one in found] == ["as published"] and len(recipe_comparison.rows(found)) == 1
     assert "no other recipe" in recipe_comparison.lead_in_words(found)["variant"]
     assert "no other recipe" in recipe_comparison.onsets_in_words()
-    plots.race({one.name: one.accuracy for one in found}, 0.1)
+    plots.recipe_comparison({one.name: one.accuracy for one in found}, 0.1)
 
 
 def test_where_nothing_is_published_nothing_is_compared(project: Path) -> None:
@@ -79,7 +79,7 @@ def test_what_does_not_compare_is_refused(published: Path, fault: str) -> None:
 
 
 def test_the_race_shows_every_training_and_the_lead_over_the_first() -> None:
-    figure = plots.race({"a": [0.5, 0.6], "b": [0.7, 0.6], "c": [0.4, 0.5]}, 0.05)
+    figure = plots.recipe_comparison({"a": [0.5, 0.6], "b": [0.7, 0.6], "c": [0.4, 0.5]}, 0.05)
     left, right = figure.axes
     assert [line.get_label() for line in left.lines] == ["a", "b", "c"]
     assert left.lines[1].get_ydata().tolist() == pytest.approx([70, 60])

@@ -1,13 +1,13 @@
-"""One image on one card: what the network answered, what people see, where the evidence lies, what resembles it.
+"""Case cards: one image with its prediction, people's votes, its explanation and its nearest training images.
 
-made, note = cards.of_cases(chosen, contrast.explain_examples(net, chosen, layers), params)
-cards.sentence(made[0])
+cards, note = case_card.make_cards(examples, explanation, params)
+case_card.sentence(cards[0])
 """
 
 import base64
 import html
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,123 +16,153 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .. import plots
-from ..analysis import features, selection
+from ..analysis import features
 from ..analysis.predictions import softmax
+from ..analysis.selection import Examples
 from ..config import GradCamParams, ReportError
 from ..data import datasets, human_labels
-from ..explain import cam, contrast
+from ..explain import cam
+from ..explain.contrast import Explanation, contrast_classes, explain_images
 from ..formatting import percent, signed
 from ..model import ResNet18
+from ..plots import Card
+
+NEIGHBOURS = 5  # training images on a card
 
 
-@dataclass(frozen=True, eq=False)
-class Card:
-    """All that is known of one image; `other` is the class that the answer is set against.
-
-    That is the true class, or where the answer is right or the truth unknown (`true` is None) the runner-up.
-    """
-
-    image: NDArray[np.uint8]
-    """uint8 (3, 32, 32), 0-255."""
-    classes: Sequence[str]
-    probabilities: NDArray[np.float64]
-    """float64 (C,), the network's."""
-    predicted: int
-    other: int
-    true: int | None
-    maps: dict[str, dict[str, NDArray[np.float32]]]
-    """"predicted" and "contrast" -> layer -> float32 (h, w), 0-1 on one scale for both."""
-    cells: NDArray[np.float32]
-    """float32 (h, w): what each cell of layer4 adds to `margin`."""
-    margin: float
-    """logit(predicted) - logit(other) without the biases."""
-    votes: NDArray[np.int64] | None = None
-    """int64 (C,): how many people chose each class, if any were asked."""
-    near_images: NDArray[np.uint8] | None = None
-    """uint8 (K, 3, 32, 32): the nearest training images, nearest first, if they are known."""
-    near_labels: NDArray[np.int64] | None = None
-    """int64 (K,)."""
-
-    def top(self, count: int = 3) -> list[int]:
-        """The most probable classes, the first one first."""
-        return [int(c) for c in np.argsort(-self.probabilities, kind="stable")[:count]]
-
-    def in_question(self, count: int = 3) -> list[int]:
-        """The answer, what it is set against, and the most probable of the other classes; the most probable first."""
-        asked = list(dict.fromkeys([self.predicted, self.other, *self.top(count)]))[:count]
-        return [c for c in self.top(len(self.classes)) if c in asked]
-
-
-def of_images(
+def from_explanation(
     images: NDArray[np.uint8],
     probabilities: NDArray[np.float64],
     labels: NDArray[np.int64] | None,
     classes: Sequence[str],
-    found: contrast.Explanation,
+    explanation: Explanation,
 ) -> list[Card]:
-    """Cards of images uint8 (N, 3, 32, 32) with the network's `probabilities`, float64 (N, C), and what was found.
+    """Return the cards of N images, without votes and neighbours.
 
-    `labels` are the true classes, int64 (N,), None where nobody knows them; `found` is of the classes that
-    `contrast.contrast_classes` names.
+    Args:
+        images: uint8 (N, 3, 32, 32), 0-255.
+        probabilities: float64 (N, C), predicted by the network.
+        labels: the true classes, int64 (N,), or None if they are unknown.
+        classes: C names.
+        explanation: of the same images, for the predicted and the contrast class.
     """
-    predicted, other = contrast.contrast_classes(probabilities, labels)
+    predicted, contrast = contrast_classes(probabilities, labels)
+    maps = explanation.maps
     return [
         Card(
             image=images[i],
             classes=classes,
             probabilities=probabilities[i],
             predicted=int(predicted[i]),
-            other=int(other[i]),
-            true=None if labels is None else int(labels[i]),
-            maps={target: {layer: m[i].numpy() for layer, m in maps.items()} for target, maps in found.maps.items()},
-            cells=found.cells[i].numpy(),
-            margin=float(found.margin[i]),
+            contrast=int(contrast[i]),
+            label=None if labels is None else int(labels[i]),
+            maps={
+                target: {layer: m[i].numpy() for layer, m in maps.items()} for target, maps in explanation.maps.items()
+            },
+            cells=explanation.cells[i].numpy(),
+            margin=float(explanation.margin[i]),
         )
         for i in range(len(images))
     ]
 
 
+def make_cards(examples: Examples, explanation: Explanation, params: GradCamParams) -> tuple[list[Card], str]:
+    """Return a card for each example, and a note about what the cards lack (empty if nothing).
+
+    `explanation` is of the same images. Votes and neighbours are left out where their data cannot be had.
+    """
+    cards = from_explanation(examples.images, examples.probabilities, examples.true, examples.classes, explanation)
+    notes = []
+    try:
+        neighbours = list(_neighbours(examples, params.images.data_root))
+        cards = [
+            replace(card, neighbours=images, neighbour_labels=labels)
+            for card, (images, labels) in zip(cards, neighbours, strict=True)
+        ]
+    except ReportError as error:
+        notes.append(f"The cards go without the nearest training images. {error}")
+    try:
+        votes = human_labels.load(examples.dataset, params.human.human_root).votes[examples.indices]
+        cards = [replace(card, votes=counts) for card, counts in zip(cards, votes, strict=True)]
+    except ReportError as error:
+        notes.append(str(error))
+    return cards, " ".join(notes)
+
+
+def _neighbours(examples: Examples, data_root: str) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """Yield for each image its nearest training images in the features, uint8 (5, 3, 32, 32), and their labels."""
+    train, known = features.load_train(examples.folder, examples.record, data_root)
+    rows, _ = features.nearest(features.load_test(examples.folder)[examples.rows], known, NEIGHBOURS)
+    return zip(train.images.numpy()[rows], train.labels.numpy()[rows], strict=True)
+
+
+def picture_card(net: ResNet18, image: Tensor, examples: Examples, params: GradCamParams) -> Card:
+    """Return the card of a reader's picture, uint8 (1, 3, 32, 32), explained with the chapter's layers and method."""
+    normalised = datasets.NORMALIZERS[examples.dataset](image)
+    with cam.float32_eval(net), torch.no_grad():
+        logits = net(normalised.to(next(net.parameters()).device)).cpu().numpy()
+    probabilities = softmax(logits)
+    classes = contrast_classes(probabilities, None)
+    explanation = explain_images(net, normalised, *classes, params.cam.layers, params.cam.method)
+    return from_explanation(image.numpy(), probabilities, None, examples.classes, explanation)[0]
+
+
+def representative(cards: Sequence[Card], shared: NDArray[np.bool_]) -> int:
+    """Return the position of the card that best stands for all.
+
+    The criteria, in this order: an error; one that other networks make too (`shared`, bool (N,)); one whose label most
+    people chose; one of high confidence.
+    """
+
+    def rank(position: int) -> tuple[bool, bool, float, float]:
+        card = cards[position]
+        wrong = card.label not in (None, card.predicted)
+        agreement = float(card.votes[card.contrast] / card.votes.sum()) if wrong and card.votes is not None else 0.0
+        return wrong, bool(shared[position]), agreement, float(card.probabilities[card.predicted])
+
+    return max(range(len(cards)), key=rank)
+
+
+def title(card: Card) -> str:
+    """Return the prediction in a line: "dog 97.1 %, labelled cat"."""
+    answer = f"{card.classes[card.predicted]} {percent(float(card.probabilities[card.predicted]))}"
+    if card.label is None:
+        return answer
+    return f"{answer}, rightly" if card.label == card.predicted else f"{answer}, labelled {card.classes[card.label]}"
+
+
 def sentence(card: Card) -> str:
-    """What the numbers of a card say, in plain words and nothing beyond them."""
-    said = [_answer(card)]
-    if card.votes is not None:
-        said.append(_people(card))
-    said.append(_cells(card))
-    if card.near_labels is not None:
-        said.append(_neighbours(card))
-    return " ".join(said)
+    """Return a card's numbers as prose: the prediction, the votes, the cells and the neighbours."""
+    parts = [_prediction_sentence(card), _votes_sentence(card), _cells_sentence(card), _neighbours_sentence(card)]
+    return " ".join(filter(None, parts))
 
 
-def _answer(card: Card) -> str:
-    """What was answered, and what instead of it."""
-    predicted, other = (f"“{card.classes[c]}”" for c in (card.predicted, card.other))
-    sure, less = (percent(float(card.probabilities[c])) for c in (card.predicted, card.other))
-    if card.true is None:
-        return f"The network answers {predicted} with {sure}; next comes {other} with {less}."
-    if card.true == card.predicted:
-        return f"The network answers {predicted} with {sure}, which is right; next comes {other} with {less}."
-    return f"The network answers {predicted} with {sure}; the label says {other}, which it gives {less}."
+def _prediction_sentence(card: Card) -> str:
+    predicted, contrast = (f"“{card.classes[c]}”" for c in (card.predicted, card.contrast))
+    first, second = (percent(float(card.probabilities[c])) for c in (card.predicted, card.contrast))
+    if card.label is None:
+        return f"The network answers {predicted} with {first}; next comes {contrast} with {second}."
+    if card.label == card.predicted:
+        return f"The network answers {predicted} with {first}, which is right; next comes {contrast} with {second}."
+    return f"The network answers {predicted} with {first}; the label says {contrast}, which it gives {second}."
 
 
-def _people(card: Card) -> str:
-    """How many people chose the classes in question, and any class that more of them chose."""
-    votes = card.votes
-    assert votes is not None
-    asked = dict.fromkeys([card.other, card.predicted, int(votes.argmax())])
-    counts = [f"{votes[c] or 'none'} said “{card.classes[c]}”" for c in sorted(asked, key=lambda c: -votes[c])]
+def _votes_sentence(card: Card) -> str:
+    if (votes := card.votes) is None:
+        return ""
+    shown = dict.fromkeys([card.contrast, card.predicted, int(votes.argmax())])
+    counts = [f"{votes[c] or 'none'} said “{card.classes[c]}”" for c in sorted(shown, key=lambda c: -votes[c])]
     return f"Of {votes.sum()} people asked, {_listed(counts)}."
 
 
-def _cells(card: Card) -> str:
-    """How many of layer4's cells spoke for the answer, and the one that spoke most for it."""
-    cells = card.cells
-    height, width = cells.shape
-    row, column = divmod(int(cells.argmax()), width)
-    where = f"{'upper' if row < height / 2 else 'lower'} {'left' if column < width / 2 else 'right'}"
-    sides = f"“{card.classes[card.predicted]}” over “{card.classes[card.other]}”"
+def _cells_sentence(card: Card) -> str:
+    cells, sides = card.cells, f"“{card.classes[card.predicted]}” over “{card.classes[card.contrast]}”"
     count = int((cells > 0).sum())
     if not count:
         return f"None of the {cells.size} cells of layer4 favours {sides}: the biases decided."
+    height, width = cells.shape
+    row, column = divmod(int(cells.argmax()), width)
+    where = f"{'upper' if row < height / 2 else 'lower'} {'left' if column < width / 2 else 'right'}"
     how_many = {1: "One", cells.size: "All"}.get(count, str(count))
     return (
         f"{how_many} of the {cells.size} cells of layer4 favour{'s' * (count == 1)} {sides}; the strongest, {where} of "
@@ -140,10 +170,9 @@ def _cells(card: Card) -> str:
     )
 
 
-def _neighbours(card: Card) -> str:
-    """What the nearest training images are."""
-    labels = card.near_labels
-    assert labels is not None
+def _neighbours_sentence(card: Card) -> str:
+    if (labels := card.neighbour_labels) is None:
+        return ""
     kinds = sorted(set(labels.tolist()), key=lambda c: -int((labels == c).sum()))
     if len(kinds) == 1:
         return f"All {len(labels)} nearest training images are labelled “{card.classes[kinds[0]]}”."
@@ -152,106 +181,28 @@ def _neighbours(card: Card) -> str:
 
 
 def _listed(parts: Sequence[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
+    """Join parts as "a", "a and b" or "a, b and c"."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
-def title(card: Card) -> str:
-    """The answer in a line: "dog 97.1 %, labelled cat"."""
-    answer = f"{card.classes[card.predicted]} {percent(float(card.probabilities[card.predicted]))}"
-    if card.true is None:
-        return answer
-    return f"{answer}, rightly" if card.true == card.predicted else f"{answer}, labelled {card.classes[card.true]}"
-
-
-def description(card: Card) -> str:
-    """What is seen on a card as `plots.case_card` draws it, for those who cannot see it."""
-    people = "" if card.votes is None else " above the share of people who chose the class"
-    asked = _names(card, card.in_question())
-    parts = [
-        f"Card of one small picture with bars for {asked}: the network's probability{people}",
-        *_evidence(card),
-    ]
-    if card.near_labels is not None:
-        parts.append(f"{len(card.near_labels)} training images below")
-    return "; ".join(parts) + "."
-
-
-def description_at_a_glance(card: Card) -> str:
-    """What is seen of it as `plots.at_a_glance` draws it."""
-    people = "" if card.votes is None else ", and the share of people who chose each"
-    answer = f"the network's probabilities for {_names(card, card.in_question())}{people}"
-    return "; ".join(["Four numbered parts: one picture of 32 by 32 pixels, enlarged", answer, *_evidence(card)]) + "."
-
-
-def _names(card: Card, classes: Sequence[int]) -> str:
-    return ", ".join(card.classes[c] for c in classes)
-
-
-def _evidence(card: Card) -> list[str]:
-    """What is seen of the evidence."""
-    layers, pair = ", ".join(card.maps["predicted"]), (card.classes[card.predicted], card.classes[card.other])
-    return [
-        f"heat maps at {layers} for {' and for '.join(pair)}",
+def alt_text(card: Card, at_a_glance: bool = False) -> str:
+    """Return the alternative text of `plots.case_card`, or of `plots.at_a_glance`."""
+    shown = ", ".join(card.classes[c] for c in card.shown_classes())
+    pair = " and for ".join(card.classes[c] for c in (card.predicted, card.contrast))
+    if at_a_glance:
+        people = "" if card.votes is None else ", and the share of people who chose each"
+        parts = ["Four numbered parts: one picture of 32 by 32 pixels, enlarged"]
+        parts += [f"the network's probabilities for {shown}{people}"]
+    else:
+        people = "" if card.votes is None else " above the share of people who chose the class"
+        parts = [f"Card of one small picture with bars for {shown}: the network's probability{people}"]
+    parts += [
+        f"heat maps at {', '.join(card.maps['predicted'])} for {pair}",
         f"a table of signed numbers, one for each cell of layer4, with the sum {signed(card.margin)}",
     ]
-
-
-def of_cases(chosen: selection.Examples, found: contrast.Explanation, params: GradCamParams) -> tuple[list[Card], str]:
-    """(a card for each chosen test image, a note about what is missing on them, empty if nothing is).
-
-    `found` is of the same images, `params` are the chapter's. Cards go without votes and neighbours that cannot be had.
-    """
-    made = of_images(chosen.images, chosen.probabilities, chosen.true, chosen.classes, found)
-    missing = []
-    try:
-        made = [
-            replace(card, near_images=images, near_labels=labels)
-            for card, (images, labels) in zip(made, _near(chosen, params.images.data_root), strict=True)
-        ]
-    except ReportError as error:
-        missing.append(f"The cards go without the nearest training images. {error}")
-    try:
-        votes = human_labels.load(chosen.dataset, params.human.human_root).votes[chosen.indices]
-        made = [replace(card, votes=counts) for card, counts in zip(made, votes, strict=True)]
-    except ReportError as error:
-        missing.append(str(error))
-    return made, " ".join(missing)
-
-
-def _near(
-    chosen: selection.Examples, data_root: str, count: int = 5
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """For each chosen image the training images, uint8 (5, 3, 32, 32), whose features are nearest, and their labels."""
-    train, known = features.load_train(chosen.folder, chosen.record, data_root)
-    rows, _ = features.nearest(features.load_test(chosen.folder)[chosen.rows], known, count)
-    return zip(train.images.numpy()[rows], train.labels.numpy()[rows], strict=True)
-
-
-def of_picture(net: ResNet18, image: Tensor, chosen: selection.Examples, params: GradCamParams) -> Card:
-    """The card of a reader's own picture, uint8 (1, 3, 32, 32), explained with the layers and method of the chapter."""
-    normalised = datasets.NORMALIZERS[chosen.dataset](image)
-    with cam.float32_eval(net), torch.no_grad():
-        logits = net(normalised.to(next(net.parameters()).device)).cpu().numpy()
-    wanted, probabilities = params.cam, softmax(logits)
-    classes = contrast.contrast_classes(probabilities, None)
-    found = contrast.explain_images(net, normalised, *classes, wanted.layers, wanted.method)
-    return of_images(image.numpy(), probabilities, None, chosen.classes, found)[0]
-
-
-def telling(made: Sequence[Card], shared: NDArray[np.bool_]) -> int:
-    """Which card stands for all: of the errors the one whose label most people chose, between equals the surest.
-
-    Errors that are `shared`, bool (N,), as other networks make them too, go first. Where nobody was asked it is the
-    surest error; where nothing is wrong, the surest answer.
-    """
-
-    def weight(card: Card, common: bool) -> tuple[bool, bool, float, float]:
-        wrong = card.true not in (None, card.predicted)
-        agreed = float(card.votes[card.other] / card.votes.sum()) if wrong and card.votes is not None else 0.0
-        return wrong, common, agreed, float(card.probabilities[card.predicted])
-
-    return max(range(len(made)), key=lambda at: weight(made[at], bool(shared[at])))
+    if card.neighbour_labels is not None and not at_a_glance:
+        parts.append(f"{len(card.neighbour_labels)} training images below")
+    return "; ".join(parts) + "."
 
 
 def figure_html(
@@ -269,7 +220,7 @@ def figure_html(
         anchor: id of the figure on its page.
         caption: text under the figure.
         alt: alternative text, for readers who cannot see the figure.
-        link: words and address of a link at the caption's end.
+        link: text and address of a link at the caption's end.
         narrow: the same figure drawn for a telephone.
     """
     image = f'<img alt="{html.escape(alt)}" {_image_attributes(figure, "src")}>'
@@ -282,7 +233,7 @@ def figure_html(
 
 
 def _image_attributes(figure: plots.ReportFigure, source: str) -> str:
-    """Size in CSS pixels and, under the name `source`, the pixels of a figure as a data address."""
+    """Return a figure's size in CSS pixels and, under the name `source`, its pixels as a data address."""
     width, height = (round(float(inches) * plots.SCREEN_DPI) for inches in figure.get_size_inches())
     encoded = base64.b64encode(figure.webp()).decode("ascii")
     return f'width="{width}" height="{height}" {source}="data:image/webp;base64,{encoded}"'

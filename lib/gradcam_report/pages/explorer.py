@@ -67,7 +67,7 @@ def collect(net: ResNet18, chosen: Examples, params: ExplorerParams) -> Explorer
     """
     method = params.explorer.map_method
     found = explain_examples(net, chosen, LAYERS, method)
-    made = case_card.of_images(chosen.images, chosen.probabilities, chosen.true, chosen.classes, found)
+    cards = case_card.from_explanation(chosen.images, chosen.probabilities, chosen.true, chosen.classes, found)
     people, kinds, note = None, None, ""
     try:
         people = human_labels.load(chosen.dataset, params.human.human_root)
@@ -75,12 +75,12 @@ def collect(net: ResNet18, chosen: Examples, params: ExplorerParams) -> Explorer
     except ReportError as error:
         note = str(error)
     table: list[dict[str, Any]] = []
-    for number, (card, index) in enumerate(zip(made, chosen.indices, strict=True)):
+    for number, (card, index) in enumerate(zip(cards, chosen.indices, strict=True)):
         row: dict[str, Any] = {
             "i": int(index),
-            "t": card.true,
+            "t": card.label,
             "p": card.predicted,
-            "o": card.other,
+            "o": card.contrast,
             "q": [round(1000 * float(share)) for share in card.probabilities],
             "m": round(card.margin, 2),
             "c": [round(float(value), 2) for value in card.cells.ravel()],
@@ -90,7 +90,7 @@ def collect(net: ResNet18, chosen: Examples, params: ExplorerParams) -> Explorer
             row |= {"v": people.votes[index].tolist(), "k": int(kinds[number])}
         row |= {"s": case_card.sentence(card), "n": f"number {index}, {case_card.title(card)}"}
         table.append(row)
-    tiles = np.stack([tile(card.maps) for card in made])
+    tiles = np.stack([tile(card.maps) for card in cards])
     return Explorer(chosen.classes, cam.METHODS[method].title, chosen.images, tiles, table, note)
 
 

@@ -3,59 +3,44 @@
 A `ReportFigure` never enters pyplot's state: as a cell's last expression, or by `display(figure)`, it appears once.
 
     >>> from gradcam_report import plots
-    >>> plots.curves(history)  # in a notebook: the figure is the cell's output
-    >>> plots.curves(history).savefig("curves.png")
+    >>> plots.training_curves(history)  # in a notebook: the figure is the cell's output
+    >>> plots.training_curves(history).savefig("curves.png")
 """
 
-from .analysis import agreement, neighbours, plane, reliability, selective
-from .card import case_card
-from .glance import at_a_glance
-from .heatmaps import cam_grid, margin_maps, overlay
-from .images import augmentations, class_samples, error_gallery, image_grid
-from .scores import class_bars, class_counts, confidence_histogram, confusion
-from .speed import accuracy_over_time, growth, rates, speedups
-from .style import SCREEN_DPI, STYLE, ReportFigure, use_style
-from .sweep import sweep_curves, sweep_results
-from .training import SERIES, curves, lr_curve, peak_study, schedule
-from .trust import forgetting, hiding, ratings
-from .variants import race
-
-__all__ = [
-    "SCREEN_DPI",
-    "SERIES",
-    "STYLE",
-    "ReportFigure",
-    "accuracy_over_time",
-    "agreement",
-    "at_a_glance",
-    "augmentations",
-    "cam_grid",
-    "case_card",
-    "class_bars",
-    "class_counts",
-    "class_samples",
-    "confidence_histogram",
-    "confusion",
-    "curves",
-    "error_gallery",
-    "forgetting",
-    "growth",
-    "hiding",
-    "image_grid",
-    "lr_curve",
-    "margin_maps",
-    "neighbours",
-    "overlay",
-    "peak_study",
-    "plane",
-    "race",
-    "rates",
-    "ratings",
-    "reliability",
-    "schedule",
-    "selective",
-    "speedups",
-    "sweep_curves",
-    "sweep_results",
-    "use_style",
-]
+from .benchmarks import accuracy_over_time as accuracy_over_time
+from .benchmarks import speedups as speedups
+from .benchmarks import throughput as throughput
+from .benchmarks import time_and_memory as time_and_memory
+from .cards import Card as Card
+from .cards import at_a_glance as at_a_glance
+from .cards import case_card as case_card
+from .classification import class_counts as class_counts
+from .classification import class_scores as class_scores
+from .classification import confusion_matrix as confusion_matrix
+from .classification import embedding as embedding
+from .confidence import confidence_histogram as confidence_histogram
+from .confidence import human_agreement as human_agreement
+from .confidence import reliability as reliability
+from .confidence import selective_accuracy as selective_accuracy
+from .faithfulness import deletion_insertion as deletion_insertion
+from .faithfulness import mean_scores as mean_scores
+from .faithfulness import model_randomization as model_randomization
+from .heatmaps import cam_grid as cam_grid
+from .heatmaps import margin_maps as margin_maps
+from .heatmaps import overlay as overlay
+from .images import augmentations as augmentations
+from .images import class_samples as class_samples
+from .images import image_grid as image_grid
+from .images import nearest_neighbours as nearest_neighbours
+from .learning_rate import accuracy_by_peak as accuracy_by_peak
+from .learning_rate import lr_range_test as lr_range_test
+from .learning_rate import lr_schedule as lr_schedule
+from .style import SCREEN_DPI as SCREEN_DPI
+from .style import STYLE as STYLE
+from .style import ReportFigure as ReportFigure
+from .style import use_style as use_style
+from .sweep import sweep_curves as sweep_curves
+from .sweep import sweep_results as sweep_results
+from .training import SERIES as SERIES
+from .training import recipe_comparison as recipe_comparison
+from .training import training_curves as training_curves

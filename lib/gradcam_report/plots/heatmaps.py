@@ -1,4 +1,4 @@
-"""Explanation maps over their images."""
+"""Class activation maps over their images."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..formatting import signed
 from .images import to_hwc
-from .style import BLUE, GREY, VERMILLION, WIDTH, ReportFigure, new_figure, styled, text_width
+from .style import BLUE, GREY, SMALL, VERMILLION, WIDTH, ReportFigure, bare, new_figure, styled, text_width
 
 SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, "white", VERMILLION])  # against, nothing, for
 COLOURS = "plasma"  # perceptually uniform, and no shade of it is grey like the image underneath
@@ -22,33 +22,32 @@ GAP = 0.05  # between tiles, as a share of a tile
 EMPTY = "no\npositive\nevidence"
 
 
-def overlay(image: ArrayLike, heat: ArrayLike, alpha: float = ALPHA, smooth: bool = False) -> NDArray[np.float64]:
+def overlay(image: ArrayLike, heat: ArrayLike, alpha: float = ALPHA) -> NDArray[np.float64]:
     """Return the image in grey with the map's colours on top, as opaque as the map is high.
 
     Each pixel is `(1 - alpha * heat) * grey + alpha * heat * colour(heat)`: where the map is 0 the image is left alone.
+    The map keeps its own cells, which is as finely as it was computed.
 
     Args:
         image: uint8 (H, W, 3), 0-255.
         heat: float (h, w), 0-1, at any size.
         alpha: opacity where the map is 1.
-        smooth: enlarge the map to (H, W) bilinearly (as `align_corners=False` does) rather than show its own cells.
 
     Returns:
         float (H, W, 3), RGB, 0-1.
     """
     image = np.asarray(image)
     grey = (image @ LUMA / 255)[..., None]
-    method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
-    enlarged = Image.fromarray(np.asarray(heat, np.float32)).resize((image.shape[1], image.shape[0]), method)
+    cells = Image.fromarray(np.asarray(heat, np.float32))
+    enlarged = cells.resize((image.shape[1], image.shape[0]), Image.Resampling.NEAREST)
     values = np.clip(np.asarray(enlarged, np.float64), 0, 1)
     opacity = alpha * values[..., None]
     return (1 - opacity) * grey + opacity * matplotlib.colormaps[COLOURS](values)[..., :3]
 
 
-def blended_colours(alpha: float) -> ListedColormap:
+def blended_colours() -> ListedColormap:
     """Return the colours that maps have over mid-grey: those of the tiles, so those that the colour bar must show."""
-    levels = np.linspace(0, 1, 256)[None]
-    return ListedColormap(overlay(np.full((1, 256, 3), 128, np.uint8), levels, alpha)[0])
+    return ListedColormap(overlay(np.full((1, 256, 3), 128, np.uint8), np.linspace(0, 1, 256)[None])[0])
 
 
 def column_starts(sizes: Sequence[int]) -> NDArray[np.float64]:
@@ -58,16 +57,16 @@ def column_starts(sizes: Sequence[int]) -> NDArray[np.float64]:
 
 
 def headings(ax: Axes, starts: NDArray[np.float64], groups: Mapping[str, Sequence[str]], tile: float) -> None:
-    """Name the columns, and above them, over a rule, each group of columns; `tile` is in inches."""
+    """Name the columns and, above them over a rule, each group of columns; `tile` is in inches."""
     names = [name for columns in groups.values() for name in columns]
     longest = max(map(text_width, names))
     tilted = longest > tile
     ax.xaxis.tick_top()
     ax.set_xticks(starts + 0.5, ["image", *names], fontsize=8, rotation=20 if tilted else 0)
     rule = -(0.24 + (0.36 * longest if tilted else 0)) / tile
-    first = 1
     widths = [(len(columns) * (1 + GAP) - GAP) * tile for columns in groups.values()]
     broken = any(text_width(text, 8.5) > width for text, width in zip(groups, widths, strict=True))
+    first = 1
     for text, columns in groups.items():
         left, right = starts[first], starts[first + len(columns) - 1] + 1
         words = text.replace(" for ", " for\n") if broken else text
@@ -76,23 +75,17 @@ def headings(ax: Axes, starts: NDArray[np.float64], groups: Mapping[str, Sequenc
         first += len(columns)
 
 
-def place(ax: Axes, image: NDArray[np.generic], left: float, row: int) -> None:
-    """Draw an image as the tile of a row whose left edge is at `left`."""
-    top = row * (1 + GAP)
-    ax.imshow(image, extent=(left, left + 1, top + 1, top), interpolation="nearest")
-
-
-def label_empty(ax: Axes, left: float, row: int) -> None:
-    """Say on a tile that its map is empty, which is a result, not a failure."""
+def label_empty(ax: Axes, left: float, top: float) -> None:
+    """Write on a tile that its map is empty, which is a result, not a failure."""
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
-    ax.text(left + 0.5, row * (1 + GAP) + 0.5, EMPTY, ha="center", va="center", fontsize=8, linespacing=1.1, bbox=box)
+    ax.text(left + 0.5, top + 0.5, EMPTY, ha="center", va="center", fontsize=8, linespacing=1.1, bbox=box)
 
 
 @styled
 def margin_maps(
     images: ArrayLike, cells: ArrayLike, titles: Sequence[str], sums: ArrayLike, columns: int = 5, other: str = "true"
 ) -> ReportFigure:
-    """Draw each image and, under it, which of its cells decided for (vermillion) and against (blue) what was answered.
+    """Draw each image and, under it, its cells' contributions for (vermillion) and against (blue) the predicted class.
 
     Args:
         images: uint8 (N, 3, H, W) or (N, H, W, 3), 0-255.
@@ -100,7 +93,7 @@ def margin_maps(
         titles: N texts above the images.
         sums: float (N,), the margins, written under the maps.
         columns: images per row.
-        other: what the class is called that the predicted one is set against.
+        other: name of the contrast class in the colour bar's label.
     """
     tiles, cells, sums = to_hwc(images), np.asarray(cells, np.float64), np.asarray(sums, np.float64)
     reach = float(np.abs(cells).max(initial=1e-9))
@@ -113,9 +106,9 @@ def margin_maps(
     for number, (tile, heat, title, margin) in enumerate(zip(tiles, cells, titles, sums, strict=True)):
         above, below = (grid[2 * (number // columns) + half, number % columns] for half in (0, 1))
         above.imshow(tile, interpolation="nearest")
-        above.set_title(title, fontsize=8, fontweight="normal", linespacing=1.25, pad=3)
+        above.set_title(title, **SMALL, linespacing=1.25, pad=3)
         drawn = below.imshow(heat, cmap=SIGNED, vmin=-reach, vmax=reach, interpolation="nearest")
-        below.set_title(f"sum {signed(margin)}", fontsize=8, fontweight="normal", pad=3)
+        below.set_title(f"sum {signed(margin)}", **SMALL, pad=3)
     if len(tiles):
         bar = figure.colorbar(drawn, ax=grid, location="bottom", aspect=50, pad=0.02)
         bar.set_label(f"what each cell adds to logit(predicted) − logit({other})")
@@ -128,17 +121,14 @@ def cam_grid(
     maps: Mapping[str, Mapping[str, ArrayLike]],
     row_titles: Sequence[str],
     scale: str = "evidence for the class, each map scaled to 0-1 by its own maximum",
-    smooth: bool = False,
 ) -> ReportFigure:
     """Draw one row per image: the image, then its maps, in groups of columns.
 
     Args:
         images: uint8 (N, 3, H, W) or (N, H, W, 3), 0-255.
-        maps: group's heading -> column's name -> float (N, h, w), 0-1. A map that is zero throughout is labelled as
-            empty.
-        row_titles: N texts, of one or more lines (see `error_title`).
-        scale: what the colour bar says.
-        smooth: see `overlay`; by default a map shows its own cells, which is as finely as it was computed.
+        maps: group's heading -> column's name -> float (N, h, w), 0-1. A map of zeros is labelled as empty.
+        row_titles: N texts, of one or more lines (see `formatting.error_title`).
+        scale: label of the colour bar.
     """
     tiles = to_hwc(images)
     if len(row_titles) != len(tiles):
@@ -147,20 +137,20 @@ def cam_grid(
     tile = min(1.1, (WIDTH - max(map(text_width, row_titles)) - 0.2) / (starts[-1] + 1))  # inches
     figure = new_figure(tile * (1 + GAP) * len(tiles) + 1.3)
     ax = figure.subplots()
+    bare(ax)
     heats = [np.asarray(heat) for columns in maps.values() for heat in columns.values()]
     for row, image in enumerate(tiles):
-        place(ax, image, starts[0], row)
+        top = row * (1 + GAP)
+        for start, shown in zip(starts, [image, *(overlay(image, heat[row]) for heat in heats)], strict=True):
+            ax.imshow(shown, extent=(start, start + 1, top + 1, top), interpolation="nearest")
         for start, heat in zip(starts[1:], heats, strict=True):
-            place(ax, overlay(image, heat[row], smooth=smooth), start, row)
             if not heat[row].any():
-                label_empty(ax, start, row)
+                label_empty(ax, start, top)
     ax.set(xlim=(0, starts[-1] + 1), ylim=((1 + GAP) * len(tiles) - GAP, 0), aspect="equal", anchor="NW")
     ax.set_yticks((1 + GAP) * np.arange(len(tiles)) + 0.5, row_titles, fontsize=8, linespacing=1.3)
     headings(ax, starts, {group: list(columns) for group, columns in maps.items()}, tile)
     ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    ax.grid(visible=False)
-    key = ScalarMappable(cmap=blended_colours(ALPHA))
+    key = ScalarMappable(cmap=blended_colours())
     bar = figure.colorbar(key, ax=ax, pad=0.12 / figure.get_figheight(), location="bottom", aspect=50, panchor=False)
     bar.set_label(scale)
     return figure

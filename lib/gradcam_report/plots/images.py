@@ -1,4 +1,4 @@
-"""Grids of images: samples, augmentations and errors."""
+"""Grids of images: samples, augmentations and nearest neighbours."""
 
 import math
 from collections.abc import Sequence
@@ -7,8 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from ..formatting import error_title
-from .style import GREY, WIDTH, ReportFigure, new_figure, styled, text_width, wrap
+from .style import GREY, SMALL, WIDTH, ReportFigure, bare, new_figure, styled, text_width, wrap
 
 LINE = 0.16  # inches that a line of text takes
 
@@ -67,7 +66,7 @@ def image_grid(images: ArrayLike, titles: Sequence[str], columns: int = 5, note:
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, tile, title in zip(grid, tiles, titles, strict=False):
         show(ax, tile)
-        ax.set_title(title, fontsize=8, fontweight="normal", linespacing=1.25, pad=3)
+        ax.set_title(title, **SMALL, linespacing=1.25, pad=3)
     for ax in grid[len(tiles) :]:
         ax.set_axis_off()
     if note:
@@ -95,20 +94,18 @@ def class_samples(images: ArrayLike, labels: ArrayLike, classes: Sequence[str], 
     figure = new_figure(tile * per_class + (0.7 if wide else 0.3))
     ax = figure.subplots()
     ax.imshow(mosaic(ordered.reshape(-1, *tiles.shape[1:]), len(classes)), interpolation="nearest")
+    bare(ax)
     ax.xaxis.tick_top()
     pitch = tiles.shape[2] + 2
     ax.set_xticks([pitch * (label + 0.5) - 1.5 for label in range(len(classes))], classes, rotation=25 if wide else 0)
-    ax.set_yticks([])
     ax.set_anchor("N")
     ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    ax.grid(visible=False)
     return figure
 
 
 @styled
 def augmentations(original: ArrayLike, variants: ArrayLike, columns: int = 6) -> ReportFigure:
-    """Draw one image beside what augmentation makes of it.
+    """Draw one image beside its augmented variants.
 
     Args:
         original: uint8 (3, H, W) or (H, W, 3), 0-255.
@@ -127,33 +124,27 @@ def augmentations(original: ArrayLike, variants: ArrayLike, columns: int = 6) ->
     return figure
 
 
-def error_gallery(
-    images: ArrayLike,
-    true_names: Sequence[str],
-    predicted_names: Sequence[str],
-    probabilities: ArrayLike,
-    true_probabilities: ArrayLike,
-    indices: ArrayLike,
-    columns: int = 5,
+@styled
+def nearest_neighbours(
+    images: ArrayLike, row_titles: Sequence[str], near: ArrayLike, near_titles: Sequence[Sequence[str]]
 ) -> ReportFigure:
-    """Draw misclassified images, each with its true and predicted class and the model's probability for both.
+    """Draw one row per image: the image, then its nearest neighbours, each with its title above.
 
     Args:
-        images: uint8 (N, 3, H, W) or (N, H, W, 3), 0-255.
-        true_names: N class names.
-        predicted_names: N class names.
-        probabilities: float (N,), 0-1, of the predicted class.
-        true_probabilities: float (N,), 0-1, of the true class.
-        indices: int (N,), positions in the test set.
-        columns: images per row.
+        images: uint8 (N, 3, H, W), 0-255.
+        row_titles: N texts, of one or more lines.
+        near: uint8 (N, K, 3, H, W), 0-255.
+        near_titles: N times K texts of one line.
     """
-    rows = zip(
-        np.asarray(indices).tolist(),
-        predicted_names,
-        np.asarray(probabilities).tolist(),
-        true_names,
-        np.asarray(true_probabilities).tolist(),
-        strict=True,
-    )
-    note = "# position in the test set    ✗ predicted    ✓ true class    % the model's probability"
-    return image_grid(images, [error_title(*row) for row in rows], columns, note)
+    tiles, near = to_hwc(images), np.asarray(near)
+    columns = near.shape[1]
+    tile = min(1.0, (WIDTH - max(map(text_width, row_titles)) - 0.4) / (columns + 1.3))
+    figure = new_figure((tile + 0.2) * len(tiles) + 0.3)
+    axes = figure.subplots(len(tiles), columns + 1, squeeze=False)
+    for row, (image, title) in enumerate(zip(tiles, row_titles, strict=True)):
+        for ax, picture, text in zip(axes[row], [image, *to_hwc(near[row])], ["", *near_titles[row]], strict=True):
+            ax.imshow(picture, interpolation="nearest")
+            ax.set_title(text, **SMALL, pad=2, loc="center")
+            bare(ax)
+        axes[row, 0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=8, labelpad=4)
+    return figure

@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib
 from cycler import cycler
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -21,8 +22,8 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
 VERMILLION_TEXT = "#A84A00"  # darkened to 5:1 on white
 GREY = "#595959"  # 7:1 on white, for what matters less
 PALE = "#C9CED3"
-RIGHT, WRONG = BLUE, VERMILLION
 
+SMALL: dict[str, Any] = {"fontsize": 8, "fontweight": "normal"}  # titles of tiles
 STYLE: dict[Any, Any] = {
     "figure.dpi": DPI,
     "savefig.dpi": DPI,
@@ -69,21 +70,18 @@ class ReportFigure(Figure):
 
     def png(self) -> bytes:
         """Return the figure as PNG of `DPI` dots per inch, exactly its own width and height."""
-        encoded = io.BytesIO()
-        self._drawn().save(encoded, "PNG", optimize=True, dpi=(DPI, DPI))
-        return encoded.getvalue()
+        return self._encoded("PNG", optimize=True, dpi=(DPI, DPI))
 
     def webp(self) -> bytes:
         """Return the same pixels as lossless WebP: half the size, for pages that hold many figures."""
-        encoded = io.BytesIO()
-        self._drawn().save(encoded, "WEBP", lossless=True, method=6)
-        return encoded.getvalue()
+        return self._encoded("WEBP", lossless=True, method=6)
 
-    def _drawn(self) -> Image.Image:
-        """The figure's pixels, without the alpha channel, which is opaque everywhere."""
-        drawn = io.BytesIO()
+    def _encoded(self, kind: str, **options: Any) -> bytes:
+        """Draw the figure and encode it without its alpha channel, which is opaque everywhere."""
+        drawn, encoded = io.BytesIO(), io.BytesIO()
         self.savefig(drawn, format="png", dpi=DPI, bbox_inches=None, pil_kwargs={"compress_level": 1})
-        return Image.open(drawn).convert("RGB")
+        Image.open(drawn).convert("RGB").save(encoded, kind, **options)
+        return encoded.getvalue()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
         """Give Jupyter the PNG and its size in CSS pixels; takes precedence over the inline backend's own encoding."""
@@ -97,18 +95,25 @@ def use_style() -> None:
     matplotlib.rcParams.update(STYLE)
 
 
+def new_figure(height: float) -> ReportFigure:
+    """Return an empty figure, `WIDTH` by `height` inches, laid out without overlap when it is drawn."""
+    return ReportFigure(figsize=(WIDTH, height), layout="constrained")
+
+
+def bare(ax: Axes) -> None:
+    """Remove ticks, grid and frame; labels and titles stay."""
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+
+
 def text_width(text: str, size: float = 8) -> float:
-    """Return about how wide the longest line of a text is, in inches, at `size` points."""
+    """Return the approximate width of a text's longest line in inches, at `size` points."""
     return max(map(len, text.split("\n")), default=0) * size * 0.0087
 
 
 def wrap(text: str, inches: float, size: float = 8) -> str:
-    """Return the text with its lines broken where they are wider than `inches`, keeping '97.1 %' in one piece."""
+    """Return the text with lines wider than `inches` broken, "97.1 %" kept in one piece."""
     limit = max(1, int(inches / text_width("x", size)))
     lines = text.replace(" %", "\u00a0%").split("\n")
     return "\n".join(textwrap.fill(line, limit, break_long_words=False) for line in lines).replace("\u00a0", " ")
-
-
-def new_figure(height: float) -> ReportFigure:
-    """Return an empty figure, `WIDTH` by `height` inches, laid out without overlap when it is drawn."""
-    return ReportFigure(figsize=(WIDTH, height), layout="constrained")

@@ -71,7 +71,7 @@ class Speed(Record):
     memory_gib: dict[str, Positive]
 
     def by_task(self) -> dict[str, dict[str, Rate]]:
-        """task -> way -> (median, least, greatest) in images a second, for `plots.rates`."""
+        """task -> way -> (median, least, greatest) in images a second, for `plots.throughput`."""
         return {
             task: {
                 words: (rate.median, rate.low, rate.high)
@@ -198,7 +198,7 @@ def time_to(history: Mapping[str, np.ndarray], accuracy: float) -> tuple[float, 
 
 
 def by_size(growth: Mapping[str, list[dict[str, float]]]) -> dict[str, dict[float, tuple[float, float]]]:
-    """What is varied -> its value -> (seconds, GiB), for `plots.growth`; what is varied differs in all points."""
+    """Quantity -> its value -> (seconds, GiB), for `plots.time_and_memory`; the quantity differs in all points."""
     found = {}
     for name, points in growth.items():
         sizes = [size for size in points[0] if size not in ("seconds", "gib")]

@@ -1,22 +1,36 @@
-"""Figures of counts and scores per class."""
+"""Classes: their images, their confusions, their scores, and where their features lie."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import seaborn as sns
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import ArrayLike
 
 from ..formatting import percent
-from .style import BLUE, ORANGE, PALE, RIGHT, WRONG, ReportFigure, new_figure, styled
+from .style import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PALE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    WIDTH,
+    YELLOW,
+    ReportFigure,
+    new_figure,
+    styled,
+)
 
 HEAT = "rocket_r"  # seaborn's perceptually uniform map, light for few
+# Ten colours that differ in hue or lightness; each class is also named at the middle of its points.
+CLASS_COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, YELLOW, "#332288", "#882255", "#999933")
 
 
 @styled
 def class_counts(counts_by_split: Mapping[str, ArrayLike], classes: Sequence[str]) -> ReportFigure:
-    """Draw how many images of each class each split holds.
+    """Draw the number of images of each class in each split.
 
     Args:
         counts_by_split: split's name -> int (C,).
@@ -24,8 +38,8 @@ def class_counts(counts_by_split: Mapping[str, ArrayLike], classes: Sequence[str
     """
     figure = new_figure(0.22 * len(classes) + 0.6)
     panels = figure.subplots(1, len(counts_by_split), sharey=True, squeeze=False)[0]
-    for ax, (split, given) in zip(panels, counts_by_split.items(), strict=True):
-        counts = np.asarray(given)
+    for ax, (split, values) in zip(panels, counts_by_split.items(), strict=True):
+        counts = np.asarray(values)
         bars = ax.barh(list(classes), counts, color=BLUE, height=0.72)
         ax.bar_label(bars, [f"{count:,}" for count in counts], padding=3, fontsize=8)
         ax.set_title(f"{split}: {counts.sum():,}")
@@ -40,18 +54,16 @@ def class_counts(counts_by_split: Mapping[str, ArrayLike], classes: Sequence[str
 
 
 @styled
-def confusion(matrix: ArrayLike, classes: Sequence[str], normalise: bool = True) -> ReportFigure:
-    """Draw a confusion matrix; only the mistakes are coloured, for the diagonal would drown them.
+def confusion_matrix(matrix: ArrayLike, classes: Sequence[str]) -> ReportFigure:
+    """Draw a confusion matrix in percent of each row; only the mistakes are coloured.
 
     Args:
-        matrix: int (C, C), rows are true classes, columns predicted ones.
+        matrix: int (C, C), rows are true classes, columns predicted ones; an empty cell is left blank.
         classes: C names.
-        normalise: write each cell as its share of the row in percent (0 for a class without images), else as a count.
     """
     counts = np.asarray(matrix)
-    values = 100 * counts / np.maximum(1, counts.sum(axis=1, keepdims=True)) if normalise else counts
-    text = np.array([[f"{value:.1f}" if normalise else f"{value:,}" for value in row] for row in values])
-    text[counts == 0] = ""
+    values = 100 * counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    text = np.where(counts == 0, "", np.char.mod("%.1f", values))
     right = np.eye(len(counts), dtype=bool)
     figure = new_figure(6.2)
     ax = figure.subplots()
@@ -68,7 +80,7 @@ def confusion(matrix: ArrayLike, classes: Sequence[str], normalise: bool = True)
         annot_kws={"fontsize": 8},
         xticklabels=classes,
         yticklabels=classes,
-        cbar_kws={"label": "mistakes, " + ("% of the true class's images" if normalise else "images"), "shrink": 0.8},
+        cbar_kws={"label": "mistakes, % of the true class's images", "shrink": 0.8},
         ax=ax,
     )
     for i in range(len(counts)):
@@ -82,7 +94,7 @@ def confusion(matrix: ArrayLike, classes: Sequence[str], normalise: bool = True)
 
 
 @styled
-def class_bars(precision: ArrayLike, recall: ArrayLike, f1: ArrayLike, classes: Sequence[str]) -> ReportFigure:
+def class_scores(precision: ArrayLike, recall: ArrayLike, f1: ArrayLike, classes: Sequence[str]) -> ReportFigure:
     """Draw precision, recall and F1 of each class as three points on a line, F1 also in text.
 
     Points, not bars: bars must start at zero, and would hide the differences between good scores.
@@ -113,27 +125,34 @@ def class_bars(precision: ArrayLike, recall: ArrayLike, f1: ArrayLike, classes: 
 
 
 @styled
-def confidence_histogram(confidence: ArrayLike, correct: ArrayLike) -> ReportFigure:
-    """Draw how sure the model was, apart for right and wrong answers, each on its own count scale.
+def embedding(
+    points: Mapping[str, ArrayLike], labels: ArrayLike, wrong: ArrayLike, classes: Sequence[str]
+) -> ReportFigure:
+    """Draw features embedded in the plane, coloured by true class, errors ringed.
+
+    The last panel names each class at the median of its points.
 
     Args:
-        confidence: float (N,), 0-1, the probability of the predicted class.
-        correct: bool (N,).
+        points: embedding's name -> float (N, 2), one panel each.
+        labels: int (N,), positions in `classes`.
+        wrong: bool (N,), which images are misclassified.
+        classes: at most ten names.
     """
-    confidence, correct = np.asarray(confidence, np.float64), np.asarray(correct, bool)
-    figure = new_figure(3.6)
-    panels = figure.subplots(2, 1, sharex=True)
-    for ax, name, chosen, colour in zip(panels, ("right", "wrong"), (correct, ~correct), (RIGHT, WRONG), strict=True):
-        found = confidence[chosen]
-        title = f"{name} answers: {len(found):,}"
-        if len(found):
-            sns.histplot(x=100 * found, bins=40, binrange=(0, 100), color=colour, alpha=1, edgecolor="white", ax=ax)
-            median = float(np.median(found))
-            ax.axvline(100 * median, color="black", linewidth=1.2, linestyle=(0, (3, 2)))
-            title += f", half of them above {percent(median)} (dashed)"
-        ax.set_title(title)
-        ax.set(xlim=(0, 100), ylabel="images")
-        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    panels[-1].set_xlabel("probability the model gave its answer (%)")
+    labels, wrong = np.asarray(labels), np.asarray(wrong, bool)
+    figure = new_figure(WIDTH / len(points) + 0.5)
+    axes = figure.subplots(1, len(points), squeeze=False)[0]
+    for ax, (title, values) in zip(axes, points.items(), strict=True):
+        xy = np.asarray(values, np.float64)
+        for number, name in enumerate(classes):
+            own = labels == number
+            ax.scatter(*xy[own].T, s=5, color=CLASS_COLOURS[number], linewidths=0, alpha=0.7, rasterized=True)
+            if own.any() and ax is axes[-1]:
+                box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
+                ax.text(*np.median(xy[own], axis=0), name, ha="center", va="center", fontsize=8, weight="bold",
+                        bbox=box, zorder=5)  # fmt: skip
+        ax.scatter(*xy[wrong].T, s=16, facecolors="none", edgecolors="black", linewidths=0.6, label="misclassified")
+        ax.set(title=title, xticks=[], yticks=[])
+        ax.grid(visible=False)
+        ax.spines[:].set_color(PALE)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center")
     return figure

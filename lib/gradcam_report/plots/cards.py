@@ -1,0 +1,199 @@
+"""One image with everything known about it, as a card of the Grad-CAM chapter and as the front page's overview."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from ..formatting import percent, signed
+from .heatmaps import SIGNED, label_empty, overlay
+from .images import to_hwc
+from .style import BLUE, GREY, PALE, SMALL, VERMILLION, ReportFigure, bare, new_figure, styled
+
+TOP = 0.55  # inches below a card's heading
+
+
+@dataclass(frozen=True, eq=False)
+class Card:
+    """One image, its prediction and its explanation."""
+
+    image: NDArray[np.uint8]
+    """uint8 (3, 32, 32), 0-255."""
+    classes: Sequence[str]
+    probabilities: NDArray[np.float64]
+    """float64 (C,), predicted by the network."""
+    predicted: int
+    contrast: int
+    """The class that the prediction is compared with: the true class, or the runner-up of a right prediction."""
+    label: int | None
+    """The true class; None if it is unknown."""
+    maps: Mapping[str, Mapping[str, NDArray[np.float32]]]
+    """"predicted" and "contrast" -> layer -> float32 (h, w), 0-1 on one scale for both."""
+    cells: NDArray[np.float32]
+    """float32 (h, w): what each cell of layer4 adds to `margin`."""
+    margin: float
+    """logit(predicted) - logit(contrast) without the biases."""
+    votes: NDArray[np.int64] | None = None
+    """int64 (C,): number of people who chose each class, if any were asked."""
+    neighbours: NDArray[np.uint8] | None = None
+    """uint8 (K, 3, 32, 32): the nearest training images, nearest first, if they are known."""
+    neighbour_labels: NDArray[np.int64] | None = None
+    """int64 (K,)."""
+
+    def top(self, count: int = 3) -> list[int]:
+        """Return the `count` most probable classes, the first one first."""
+        return [int(c) for c in np.argsort(-self.probabilities, kind="stable")[:count]]
+
+    def shown_classes(self, count: int = 3) -> list[int]:
+        """Return the predicted class, the contrast class and the most probable others; the most probable first."""
+        shown = list(dict.fromkeys([self.predicted, self.contrast, *self.top(count)]))[:count]
+        return [c for c in self.top(len(self.classes)) if c in shown]
+
+
+def place(figure: ReportFigure, left: float, top: float, width: float, height: float) -> Axes:
+    """Return bare axes of that size at that distance from the figure's left and top edge, all in inches."""
+    across, down = figure.get_size_inches()
+    ax = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+    bare(ax)
+    return ax
+
+
+def write(figure: ReportFigure, left: float, top: float, text: str, **style: object) -> None:
+    """Write a text at that distance from the figure's left and top edge, in inches."""
+    across, down = figure.get_size_inches()
+    figure.text(left / across, 1 - top / down, text, **style)
+
+
+def draw_probabilities(ax: Axes, card: Card) -> None:
+    """Draw the classes' probabilities as bars, the highest on top, and people's votes below each if there are any."""
+    shown = card.shown_classes()
+    rows, probabilities = np.arange(len(shown)), card.probabilities[shown]
+    height, shift = (0.6, 0.0) if card.votes is None else (0.36, 0.2)
+    ax.barh(rows - shift, probabilities, height, color=BLUE)
+    for row, value in zip(rows, probabilities, strict=True):
+        ax.text(value + 0.03, row - shift, percent(value), va="center", fontsize=8)
+    if card.votes is not None:
+        shares = card.votes[shown] / card.votes.sum()
+        ax.barh(rows + shift, shares, height, color=PALE, edgecolor=GREY, linewidth=0.6)
+        for row, value in zip(rows, shares, strict=True):
+            ax.text(value + 0.03, row + shift, f"{percent(value, 0)} of people", va="center", fontsize=8)
+    ax.set_yticks(rows, [card.classes[c] for c in shown], fontsize=8)
+    ax.tick_params(length=0)
+    ax.set(xlim=(0, 2.1), ylim=(len(shown) - 0.4, -0.6))
+
+
+def draw_margin(ax: Axes, card: Card, title: str = "") -> None:
+    """Draw the signed contributions of the cells, each with its number."""
+    reach = float(np.abs(card.cells).max()) or 1.0
+    ax.imshow(card.cells, cmap=SIGNED, vmin=-reach, vmax=reach, interpolation="nearest")
+    for (row, column), value in np.ndenumerate(card.cells):
+        colour = "white" if value < -0.65 * reach else "black"
+        ax.text(column, row, signed(value), ha="center", va="center", fontsize=8, color=colour)
+    ax.set_title(title, **SMALL, pad=3)
+    bare(ax)
+
+
+def draw_maps(figure: ReportFigure, card: Card, left: float, top: float, tile: float, method: str) -> None:
+    """Draw each layer's maps, above for the predicted and below for the contrast class, as squares of `tile` inches."""
+    picture = to_hwc(card.image[None])[0]
+    for row, (target, number) in enumerate((("predicted", card.predicted), ("contrast", card.contrast))):
+        for column, (layer, heat) in enumerate(card.maps[target].items()):
+            ax = place(figure, left + column * (tile + 0.06), top + row * (tile + 0.06), tile, tile)
+            ax.imshow(overlay(picture, heat), interpolation="nearest", extent=(0, 1, 1, 0))
+            if not heat.any():
+                label_empty(ax, 0, 0)
+            if row == 0:
+                ax.set_title(layer, **SMALL, pad=3)
+            if column == 0:
+                ax.set_ylabel(f"{method}\nfor {card.classes[number]}", fontsize=8, labelpad=3)
+
+
+@styled
+def case_card(card: Card, heading: str, method: str = "Grad-CAM") -> ReportFigure:
+    """Draw one image with everything known about it.
+
+    Args:
+        card: what is drawn; parts that are None are left out.
+        heading: a line above everything, such as the image's number.
+        method: the maps' name.
+    """
+    figure = new_figure(3.5)
+    figure.set_layout_engine("none")  # everything has its place
+    write(figure, 0.05, 0.06, heading, ha="left", va="top", fontsize=10, fontweight="bold")
+    place(figure, 0.05, TOP, 1.5, 1.5).imshow(to_hwc(card.image[None])[0], interpolation="nearest")
+    draw_probabilities(place(figure, 0.75, TOP + 1.65, 1.75, 1.1), card)
+    draw_maps(figure, card, 2.05, TOP, 0.82, method)
+    predicted, contrast = card.classes[card.predicted], card.classes[card.contrast]
+    title = f"{predicted} minus\n{contrast}: sum {signed(card.margin)}"
+    draw_margin(place(figure, 5.6, TOP, 1.55, 1.55), card, title)
+    if card.neighbours is not None and card.neighbour_labels is not None:
+        for column, (image, label) in enumerate(zip(to_hwc(card.neighbours), card.neighbour_labels, strict=True)):
+            ax = place(figure, 3.2 + column * 0.8, TOP + 2.06, 0.7, 0.7)
+            ax.imshow(image, interpolation="nearest")
+            ax.set_title(card.classes[label], **SMALL, pad=2, loc="center")
+        write(figure, 3.1, TOP + 2.41, "nearest\ntraining\nimages", ha="right", va="center", fontsize=8)
+    return figure
+
+
+Corner = tuple[float, float]  # left and top, in inches
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The upper left corners of the overview's four parts, the figure's size and a heat map's side, all in inches."""
+
+    size: tuple[float, float]
+    image: Corner
+    prediction: Corner
+    maps: Corner
+    margin: Corner
+    tile: float
+
+
+WIDE = Layout((7.2, 4.72), (0.05, 0.06), (0.05, 3.0), (2.85, 0.06), (2.85, 2.74), 0.93)
+NARROW = Layout((3.6, 9.25), (0.05, 0.06), (0.05, 3.1), (0.05, 4.95), (0.05, 7.3), 0.74)  # a telephone's width
+
+
+def draw_heading(figure: ReportFigure, corner: Corner, text: str, line: str = "") -> None:
+    """Write a heading with its upper left corner there, and a line in grey below it."""
+    left, top = corner
+    write(figure, left, top, text, va="top", fontsize=9.5, fontweight="bold")
+    write(figure, left, top + 0.19, line, va="top", fontsize=8.5, color=GREY)
+
+
+@styled
+def at_a_glance(card: Card, method: str = "Grad-CAM", narrow: bool = False) -> ReportFigure:
+    """Draw one image, its prediction, its heat maps and its margin map, in the order of the report's chapters.
+
+    Args:
+        card: what is drawn; the neighbours are left out.
+        method: the maps' name.
+        narrow: in one column, for a telephone, instead of two.
+    """
+    layout = NARROW if narrow else WIDE
+    figure = ReportFigure(figsize=layout.size)
+    label = "" if card.label is None else f", labelled {card.classes[card.label]}"
+    draw_heading(figure, layout.image, "1  What the network sees", f"32 × 32 pixels{label}")
+    left, top = layout.image
+    place(figure, left, top + 0.42, 2.4, 2.4).imshow(to_hwc(card.image[None])[0], interpolation="nearest")
+    people = "" if card.votes is None else "and what people say"
+    draw_heading(figure, layout.prediction, "2  What it answers", people)
+    left, top = layout.prediction
+    draw_probabilities(place(figure, left + 0.78, top + 0.36, 1.75, 1.3), card)
+    draw_heading(figure, layout.maps, "3  Where the evidence lies", "layer by layer, for two classes; yellow is most")
+    left, top = layout.maps
+    draw_maps(figure, card, left + 0.4, top + 0.6, layout.tile, method)
+    draw_heading(
+        figure, layout.margin, "4  What tipped the balance", "each cell of layer4 has its share in the decision"
+    )
+    left, top = layout.margin
+    draw_margin(place(figure, left, top + 0.42, 1.5, 1.5), card)
+    predicted, contrast = card.classes[card.predicted], card.classes[card.contrast]
+    key = ((VERMILLION, f"speaks for {predicted}"), (BLUE, f"speaks for {contrast}"))
+    for number, (colour, text) in enumerate((*key, ("none", f"in all {signed(card.margin)}"))):
+        line = top + 0.74 + 0.3 * number
+        place(figure, left + 1.68, line, 0.17, 0.17).set_facecolor(colour)
+        write(figure, left + 1.93, line + 0.085, text, va="center", fontsize=8.5)
+    return figure

@@ -1,0 +1,121 @@
+"""Confidence: its distribution, its calibration, selective prediction, and its agreement with people's votes."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import seaborn as sns
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from numpy.typing import ArrayLike
+
+from ..formatting import percent
+from .style import BLUE, GREEN, GREY, ORANGE, VERMILLION, ReportFigure, new_figure, styled
+
+
+@styled
+def reliability(panels: Mapping[str, Sequence[ArrayLike]]) -> ReportFigure:
+    """Draw reliability diagrams side by side, and under each the share of predictions in each bin.
+
+    Args:
+        panels: title -> (edges, confidence, accuracy, count) of B bins: float (B + 1,) from 0 to 1; the means in each
+            bin, float (B,), 0-1, not used where a bin is empty; int (B,).
+    """
+    figure = new_figure(4.4)
+    axes = figure.subplots(2, len(panels), sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1])
+    for (ax, below), (title, bins) in zip(axes.T, panels.items(), strict=True):
+        edges, confidence, accuracy, count = (np.asarray(values, np.float64) for values in bins)
+        left, width, filled = 100 * edges[:-1], 100 * np.diff(edges), count > 0
+        right, gap = 100 * accuracy[filled], 100 * (confidence - accuracy)[filled]
+        ax.bar(left[filled], right, width[filled], align="edge", color=BLUE, edgecolor="white", label="accuracy")
+        ax.bar(left[filled], gap, width[filled], bottom=right, align="edge", color=VERMILLION, alpha=0.35,
+               hatch="///", edgecolor="white", label="gap to the mean confidence")  # fmt: skip
+        ax.plot([0, 100], [0, 100], color=GREY, linewidth=1, linestyle=(0, (4, 2)))
+        ax.set(xlim=(0, 100), ylim=(0, 100), title=title)
+        below.bar(left, 100 * count / count.sum(), width, align="edge", color=GREY, edgecolor="white")
+        below.set(ylim=(0, 100), xlabel="confidence (%)")
+    axes[0, 0].set_ylabel("answers that are right (%)")
+    axes[1, 0].set_ylabel("of all\nanswers (%)")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+@styled
+def selective_accuracy(
+    coverage: ArrayLike, accuracy: ArrayLike, marks: Sequence[float] = (0.5, 0.8, 0.9, 1.0)
+) -> ReportFigure:
+    """Draw the accuracy on the most confident predictions against their share of all predictions.
+
+    Args:
+        coverage: float (N,), 0-1, increasing.
+        accuracy: float (N,), 0-1.
+        marks: coverages at which the accuracy is written.
+    """
+    coverage, accuracy = np.asarray(coverage, np.float64), np.asarray(accuracy, np.float64)
+    figure = new_figure(2.8)
+    ax = figure.subplots()
+    start = np.searchsorted(coverage, 0.02)  # the accuracy of a handful of answers is noise
+    ax.plot(100 * coverage[start:], 100 * accuracy[start:], color=BLUE, linewidth=2)
+    for mark in marks:
+        at = min(int(np.searchsorted(coverage, mark)), len(coverage) - 1)
+        point = (100 * coverage[at], 100 * accuracy[at])
+        ax.plot(*point, "o", color=VERMILLION)
+        ax.annotate(percent(accuracy[at], 2), point, xytext=(-4, -5), textcoords="offset points", ha="right",
+                    va="top", fontsize=8.5)  # fmt: skip
+    low = min(99.0, 100 * float(accuracy[start:].min()))
+    ax.set(xlim=(0, 101), ylim=(max(0, low - 0.25 * (100 - low)), 100 + 0.05 * (100 - low)))
+    ax.set(xlabel="images answered, the surest first (%)", ylabel="accuracy on these images (%)")
+    return figure
+
+
+@styled
+def confidence_histogram(confidence: ArrayLike, correct: ArrayLike) -> ReportFigure:
+    """Draw the distribution of confidence for right and for wrong predictions, each on its own count scale.
+
+    Args:
+        confidence: float (N,), 0-1, the probability of the predicted class.
+        correct: bool (N,).
+    """
+    confidence, correct = np.asarray(confidence, np.float64), np.asarray(correct, bool)
+    figure = new_figure(3.6)
+    panels = figure.subplots(2, 1, sharex=True)
+    for ax, name, chosen, colour in zip(
+        panels, ("right", "wrong"), (correct, ~correct), (BLUE, VERMILLION), strict=True
+    ):
+        values = 100 * confidence[chosen]
+        title = f"{name} answers: {len(values):,}"
+        if len(values):
+            sns.histplot(x=values, bins=40, binrange=(0, 100), color=colour, alpha=1, edgecolor="white", ax=ax)
+            median = float(np.median(values))
+            ax.axvline(median, color="black", linewidth=1.2, linestyle=(0, (3, 2)))
+            title += f", half of them above {percent(median / 100)} (dashed)"
+        ax.set_title(title)
+        ax.set(xlim=(0, 100), ylabel="images")
+        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    panels[-1].set_xlabel("probability the model gave its answer (%)")
+    return figure
+
+
+@styled
+def human_agreement(confidence: ArrayLike, shares: ArrayLike, kinds: ArrayLike, names: Sequence[str]) -> ReportFigure:
+    """Draw errors by the network's confidence and by the share of people who chose the label, coloured by kind.
+
+    Args:
+        confidence: float (N,), 0-1, the probability of the predicted class.
+        shares: float (N,), 0-1.
+        kinds: int (N,), positions in `names`.
+        names: at most four kinds of errors.
+    """
+    confidence, shares, kinds = np.asarray(confidence, np.float64), np.asarray(shares, np.float64), np.asarray(kinds)
+    figure = new_figure(3.8)
+    ax = figure.subplots()
+    styles = zip(names, (VERMILLION, ORANGE, BLUE, GREEN), "sD^o", strict=False)
+    for number, (name, colour, marker) in enumerate(styles):
+        own = kinds == number
+        ax.scatter(100 * confidence[own], 100 * shares[own], s=16, color=colour, marker=marker, alpha=0.6,
+                   linewidths=0, label=f"{name}: {own.sum()}")  # fmt: skip
+    if not len(confidence):
+        ax.text(0.5, 0.5, "nobody was asked about these images", ha="center", va="center", transform=ax.transAxes)
+    ax.set(xlim=(0, 100), ylim=(-3, 103))
+    ax.set(xlabel="the network's confidence in its answer (%)", ylabel="people who chose the label (%)")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=len(names))
+    return figure
