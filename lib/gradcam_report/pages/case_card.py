@@ -56,9 +56,7 @@ def from_explanation(
             predicted=int(predicted[i]),
             contrast=int(contrast[i]),
             label=None if labels is None else int(labels[i]),
-            maps={
-                target: {layer: m[i].numpy() for layer, m in maps.items()} for target, maps in explanation.maps.items()
-            },
+            maps={target: {layer: m[i].numpy() for layer, m in maps[target].items()} for target in maps},
             cells=explanation.cells[i].numpy(),
             margin=float(explanation.margin[i]),
         )
