@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -60,7 +61,7 @@ def place(figure: ReportFigure, left: float, top: float, width: float, height: f
     return ax
 
 
-def write(figure: ReportFigure, left: float, top: float, text: str, **style: object) -> None:
+def write(figure: ReportFigure, left: float, top: float, text: str, **style: Any) -> None:
     """Write a text at that distance from the figure's left and top edge, in inches."""
     across, down = figure.get_size_inches()
     figure.text(left / across, 1 - top / down, text, **style)
@@ -90,7 +91,7 @@ def draw_margin(ax: Axes, card: Card, title: str = "") -> None:
     ax.imshow(card.cells, cmap=SIGNED, vmin=-reach, vmax=reach, interpolation="nearest")
     for (row, column), value in np.ndenumerate(card.cells):
         colour = "white" if value < -0.65 * reach else "black"
-        ax.text(column, row, signed(value), ha="center", va="center", fontsize=8, color=colour)
+        ax.text(column, row, signed(float(value)), ha="center", va="center", fontsize=8, color=colour)
     ax.set_title(title, **SMALL, pad=3)
     bare(ax)
 
