@@ -101,8 +101,9 @@ def side_by_side(workers: int, asked: argparse.Namespace) -> float:
     """Seconds of a sweep of `asked.points` small trainings with so many at once."""
     folder = project_root() / SWEEP
     shutil.rmtree(folder, ignore_errors=True)
-    sizes = f"dataset=shapes train_size={asked.images} test_size=100 batch_size=50 epochs=1 optimizer=sgd max_lr=0.05"
-    pairs = [word for pair in (*sizes.split(), f"seed=0..{asked.points - 1}") for word in ("-p", pair)]
+    sizes = f"dataset=shapes train_size={asked.images} val_size=100 test_size=100"
+    recipe = "batch_size=50 epochs=1 optimizer=sgd max_lr=0.05"
+    pairs = [word for pair in (*sizes.split(), *recipe.split(), f"seed=0..{asked.points - 1}") for word in ("-p", pair)]
     pairs += ["--workers", str(workers), "--cpus", "1"]  # one thread each, however few there are
     words = [sys.executable, "-m", "gradcam_report", "sweep", "training", *pairs, "--out", SWEEP]
     return seconds(words)

@@ -1,22 +1,26 @@
-"""What a sweep is asked for: the grammar of -p, names of folders, and what is refused before any work."""
+"""A sweep from what the user types to its finished points: grammar, refusals, resuming.
+
+The chapter is a stub: a line in `journal` when it begins and when it ends, and between it waits for the file `go`.
+"""
 
 import json
 import re
-from dataclasses import replace
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sweeping import COMMAND, journal, write_chapter
 
 from gradcam_report import cli
-from gradcam_report.config import ReportError
-from gradcam_report.execution.sweep import axes, plan, pool
-from gradcam_report.runs import folder as run_folder
-from gradcam_report.runs import io, lock
-
-# The grammar
+from gradcam_report.config import ReportError, SweepConfig
+from gradcam_report.execution.sweep import engine, grid, plan
+from gradcam_report.runs import sweep as records
+from gradcam_report.runs.folder import RunFolder
+from gradcam_report.studies import sweep_results
 
 
 @pytest.mark.parametrize(
@@ -31,101 +35,58 @@ from gradcam_report.runs import io, lock
         ("3..3", ["3"], True),
         ("[a,b]", ["[a,b]"], False),
         ("[a,b],[c]", ["[a,b]", "[c]"], True),
-        ("{a: [1,2], b: 3},x", ["{a: [1,2], b: 3}", "x"], True),
-        ('["],",2],3', ['["],",2]', "3"], True),
         ("'a,b',c", ["'a,b'", "c"], True),
         ("it's,that's", ["it's", "that's"], True),
         ("[3, 14", ["[3, 14"], False),
         ("../photos/a..b.jpg", ["../photos/a..b.jpg"], False),
-        ("0...4", ["0...4"], False),
-        ("[0..4]", ["[0..4]"], False),
         ("0.5..2", ["0.5..2"], False),
     ],
 )
-def test_what_p_stands_for(text: str, values: list[str], axis: bool) -> None:
-    assert axes.expanded("name", text) == (values, axis)
-
-
-@pytest.mark.parametrize(
-    ("text", "why"), [("4..0", "runs backwards"), ("0..10000", "10,000"), ("0..9" + 15 * "9", "10,000")]
-)
-def test_a_range_that_cannot_be_meant_is_refused_without_making_it(text: str, why: str) -> None:
-    with pytest.raises(ReportError, match=why) as caught:
-        axes.expanded("seed", text)
-    assert f"seed is {text}" in str(caught.value) and "-p seed=0..4" in str(caught.value)
+def test_values_of_p(text: str, values: list[str], axis: bool) -> None:
+    assert grid.expand("name", text) == (values, axis)
 
 
 @given(st.lists(st.lists(st.integers() | st.text(st.characters(blacklist_categories=["Cs"]))), min_size=1, max_size=4))
 def test_lists_written_as_json_come_back_as_they_were(values: list[list[Any]]) -> None:
-    texts, several = axes.expanded("name", ",".join(map(json.dumps, values)))
+    texts, several = grid.expand("name", ",".join(map(json.dumps, values)))
     assert [json.loads(text) for text in texts] == values and several == (len(values) > 1)
 
 
-@given(st.text())
-def test_no_text_makes_it_crash_or_gives_more_values_than_commas_part(text: str) -> None:
-    parts = axes.split(text)
-    assert 1 <= len(parts) <= text.count(",") + 1 and all(part in text for part in parts)
-
-
 def test_points_are_every_combination_the_last_axis_fastest() -> None:
-    made = axes.points({"a": [1, 2], "b": [3, 4, 5]})
-    assert [(p["a"], p["b"]) for p in made] == [(1, 3), (1, 4), (1, 5), (2, 3), (2, 4), (2, 5)]
-    assert len(axes.points({"a": range(100), "b": range(100)})) == axes.MOST_POINTS
-    with pytest.raises(ReportError, match=r"100 of a x 101 of b make 10,100 points; a sweep has at most 10,000"):
-        axes.points({"a": range(100), "b": range(101)})
+    points = grid.combinations({"a": [1, 2], "b": [3, 4, 5]})
+    assert [(p["a"], p["b"]) for p in points] == [(1, 3), (1, 4), (1, 5), (2, 3), (2, 4), (2, 5)]
 
 
-# Names of folders
-
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.sampled_from(
-        ["../..", "/etc/passwd", "a/b", "a\\b", ".", "..", "", " ", "CON", "ä", "A", "a", "true", "1", "1.0", "-1"]
-    ),
-    lambda inner: st.lists(inner, max_size=3),
-)  # fmt: skip
+paths = st.text() | st.sampled_from(["../..", "/etc/passwd", "a/b", "a\\b", ".", "..", "", " ", "ä", "A", "a", "-1"])
 
 
-@given(st.lists(st.fixed_dictionaries({"max_lr": anything, "picture": anything}), min_size=1, max_size=8))
-def test_names_are_safe_short_and_different_for_different_points(points: list[dict[str, Any]]) -> None:
-    different = {json.dumps(point, sort_keys=True): point for point in points}
-    names = [axes.slug(point) for point in different.values()]
+@given(st.lists(st.tuples(paths, st.floats(0, 1)), min_size=1, max_size=8, unique=True))
+def test_folder_names_are_safe_and_different_for_different_points(points: list[tuple[str, float]]) -> None:
+    names = [grid.slug({"picture": picture, "warmup": warmup}) for picture, warmup in points]
     for name in names:
-        assert re.fullmatch(r"(max_lr|picture)-[a-z0-9._-]*", name) and len(name) <= 80 and not name.endswith(".")
-        assert (Path("/sweep") / name).resolve().parent == Path("/sweep")
-    assert len({name.lower() for name in names}) == len(names)
+        assert re.fullmatch(r"picture-[a-z0-9._-]+", name) and len(name) <= 80
+    assert len(set(names)) == len(names)
+    assert grid.slug({"max_lr": 0.1, "seed": 3, "flip": "random"}) == "max_lr-0.1_seed-3_flip-random"
 
 
-def test_a_name_says_which_point_it_is() -> None:
-    assert axes.slug({"max_lr": 0.1, "seed": 3, "flip": "none"}) != axes.slug({"max_lr": 0.1, "seed": 3, "flip": None})
-    assert axes.slug({"max_lr": 0.1, "seed": 3}) == "max_lr-0.1_seed-3"
-    assert axes.slug({"flip": "random", "force": True}) == "flip-random_force-true"
-    assert re.fullmatch(r"picture-photos-my-cat.jpg_[0-9a-f]{8}", axes.slug({"picture": "../photos/my cat.jpg"}))
-
-
-# What is asked for
-
-
-def asked(*pairs: str, chapter: str = "training", out: str = "runs/x", **values: Any) -> plan.Sweep:
-    return plan.asked(
-        chapter, ["dataset=shapes", *pairs] if chapter == "training" else pairs, values, run_folder.RunFolder(out)
-    )
+def requested(*pairs: str, chapter: str = "training", **values: Any) -> records.SweepRecord:
+    usual = ["dataset=shapes", "val_size=32"] if chapter == "training" else []
+    return plan.request(chapter, [*usual, *pairs], values, RunFolder("runs/x"))
 
 
 def test_every_point_has_the_whole_parameter_set_and_a_run_folder_of_its_own(project: Path) -> None:
-    sweep = asked("max_lr=0.1,2e-1", "seed=0..2", "epochs=3", train_size=64, layers=["layer4"])
-    assert sweep.axes == {"max_lr": [0.1, 0.2], "seed": [0, 1, 2]}
-    assert len(sweep.points) == 6
-    given = sweep.parameters("max_lr-0.2_seed-1")
-    assert (given["max_lr"], given["seed"], given["epochs"], given["train_size"]) == (0.2, 1, 3, 64)
-    assert given["run_dir"] == "runs/x/max_lr-0.2_seed-1" and "layers" not in given
+    record = requested("max_lr=0.1,2e-1", "seed=0..2", "epochs=3", train_size=64, layers=["layer4"])
+    assert record.axes == {"max_lr": [0.1, 0.2], "seed": [0, 1, 2]} and len(record.points) == 6
+    point = next(p for p in record.points if p.slug == "max_lr-0.2_seed-1")
+    given = record.parameters(point, RunFolder("runs/x"))
+    expected = {"max_lr": 0.2, "seed": 1, "epochs": 3, "train_size": 64, "run_dir": "runs/x/max_lr-0.2_seed-1"}
+    assert given.items() >= expected.items()
 
 
 def test_a_chapter_that_reads_a_run_keeps_the_run_that_is_given(project: Path) -> None:
-    sweep = asked("method=gradcam,layercam", "run_dir=runs/mine", chapter="gradcam")
-    assert {sweep.parameters(slug)["run_dir"] for slug in sweep.points} == {"runs/mine"}
-    assert {sweep.parameters(slug)["method"] for slug in sweep.points} == {"gradcam", "layercam"}
-    runs = asked("run_dir=runs/a,runs/b", chapter="gradcam")
-    assert [runs.parameters(slug)["run_dir"] for slug in runs.points] == ["runs/a", "runs/b"]
+    record = requested("method=gradcam,layercam", "run_dir=runs/mine", chapter="gradcam")
+    parameters = [record.parameters(point, RunFolder("runs/x")) for point in record.points]
+    assert [(p["method"], p["run_dir"]) for p in parameters] == [("gradcam", "runs/mine"), ("layercam", "runs/mine")]
 
 
 @pytest.mark.parametrize(
@@ -133,176 +94,114 @@ def test_a_chapter_that_reads_a_run_keeps_the_run_that_is_given(project: Path) -
     [
         (["epochs=5"], "No parameter is given several values"),
         (["max_lr=0.1,ten"], "max_lr is 'ten'"),
-        (["epochs=1,0"], "epochs is 0; it must be at least 1."),
-        (["seed=0,1", "cutout=40"], "cutout is 40; it must be at most 31."),
-        (["epohcs=1,2"], "no parameter 'epohcs'; did you mean epochs?"),
-        (["method=gradcam,layercam"], "no parameter 'method'"),
-        (["max_lr=0.1,0.1"], r"max_lr=0\.1 is asked for twice"),
+        (["epochs=1,0"], r"epochs is 0; it must be at least 1\."),
+        (["epohcs=1,2"], r"'epohcs'; did you mean epochs\?"),
         (["max_lr=1,1.0"], r"max_lr=1\.0 is asked for twice"),
         (["seed=0..2", "run_dir=runs/y"], "name the sweep's folder by --out"),
         (["seed=0,1", "epochs"], "write -p NAME=VALUE"),
+        (["seed=4..0"], "seed is 4..0, which runs backwards"),
+        (["seed=0..9" + 15 * "9"], "holds more than the 10,000 points"),
         (["seed=0..999", "epochs=1..999"], "at most 10,000"),
         (["dataset=shapes,auto"], "name the data sets"),
+        (["seed=0,1", "val_size=0"], "val_size is 0, .*hold out training images, as in -p val_size=2000"),
+        (["val_size=0,100"], "val_size is 0"),
     ],
 )
 def test_what_cannot_work_is_refused_before_any_work(project: Path, pairs: list[str], sentence: str) -> None:
-    with pytest.raises(ReportError, match=sentence) as caught:
-        asked(*pairs)
-    assert "\n" not in str(caught.value) and not (project / "runs").exists()
+    with pytest.raises(ReportError, match=sentence):
+        requested(*pairs)
+    assert not (project / "runs").exists()
 
 
-def test_a_parameter_file_with_a_misspelt_name_is_refused(project: Path) -> None:
-    with pytest.raises(ReportError, match="No chapter has a parameter 'epohcs'"):
-        asked("seed=0,1", epohcs=3)
-
-
-@pytest.mark.parametrize(
-    "out", ["artifacts/sweep", "artifacts/reference/x", "artifacts", "book", ".", "", "runs/../book/x"]
-)
+@pytest.mark.parametrize("out", ["artifacts/sweep", "artifacts", "book", ".", "", "runs/../book/x"])
 def test_published_results_are_never_a_sweeps_folder(project: Path, out: str) -> None:
     with pytest.raises(ReportError, match="where published results are kept"):
         plan.folder_for(out)
 
 
-def test_without_cifar10_auto_is_settled_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gradcam_report.execution import runner
-
-    monkeypatch.setattr(runner, "choose_dataset", lambda values: {"auto": "shapes"}[values["dataset"]])
-    sweep = plan.asked("training", ["dataset=auto", "seed=0,1"], {}, run_folder.RunFolder("runs/x"))
-    assert sweep.fixed["dataset"] == "shapes"
-
-
-# The folder
-
-
-def saved(*pairs: str, **options: Any) -> plan.Sweep:
-    sweep = plan.joined(asked(*pairs, **options))
-    sweep.save()
-    return sweep
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"workers": 0}, "workers is 0; it must be at least 1"),
+        ({"gpus": 1.5}, r"gpus is 1\.5; it must be a whole number or a fraction below 1"),
+        ({"workers": 2, "address": "auto"}, "--workers is for this machine"),
+    ],
+)
+def test_resources_that_ray_does_not_give_are_refused(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ReportError, match=sentence):
+        engine.Resources(**options)
 
 
-def test_a_sweep_is_read_as_it_was_written(project: Path) -> None:
-    sweep = saved("max_lr=0.1,0.2", "flip=random,none", "device=cpu")
-    assert replace(plan.read(run_folder.RunFolder("runs/x")), folder=sweep.folder) == sweep
+def saved(*pairs: str, **options: Any) -> records.SweepRecord:
+    folder = RunFolder("runs/x")
+    record = plan.join(folder, requested(*pairs, **options))
+    records.write(folder / records.SWEEP, record)
+    return record
 
 
 def test_more_values_add_points_and_keep_those_that_are_there(project: Path) -> None:
     first = saved("max_lr=0.1,0.2", "seed=0,1")
-    second = saved("seed=2", "max_lr=0.4")  # in another order, a single value each
-    assert list(second.points) == [*first.points, "max_lr-0.4_seed-2"] and second.key == first.key
-    assert second.axes == {"max_lr": [0.1, 0.2, 0.4], "seed": [0, 1, 2]}
-    assert all(second.recipe(slug) == first.recipe(slug) for slug in first.points)
+    assert records.read(RunFolder("runs/x")) == first
+    second = saved("seed=2", "max_lr=0.4", "device=cpu")  # in another order, a single value each, another machine
+    assert [p.slug for p in second.points] == [*(p.slug for p in first.points), "max_lr-0.4_seed-2"]
+    assert second.axes == {"max_lr": [0.1, 0.2, 0.4], "seed": [0, 1, 2]} and second.key == first.key
+    assert [second.recipe(point) for point in first.points] == [first.recipe(point) for point in first.points]
 
 
 @pytest.mark.parametrize(
     ("pairs", "chapter", "sentence"),
     [
-        (
-            ["seed=0,1", "epochs=7"],
-            "training",
-            "holds a sweep with epochs 20 there, 7 requested; choose another folder",
-        ),
+        (["seed=0,1", "epochs=7"], "training", "holds a sweep with epochs 20 there, 7 "),
         (["seed=0,1", "max_lr=0.1,0.2"], "training", "holds a sweep over seed, not seed and max_lr"),
-        (["max_lr=0.1,0.2"], "training", "holds a sweep over seed, not max_lr"),
         (["seed=0,1", "dataset=shapes"], "lr_finder", "holds a sweep of the chapter training, not lr_finder"),
     ],
 )
-def test_another_sweep_in_the_same_folder_is_refused_with_the_difference(
+def test_another_sweep_in_the_same_folder_is_refused(
     project: Path, pairs: list[str], chapter: str, sentence: str
 ) -> None:
     saved("seed=0,1")
-    before = (project / "runs/x/sweep.json").read_bytes()
     with pytest.raises(ReportError, match=sentence):
         saved(*pairs, chapter=chapter)
-    assert (project / "runs/x/sweep.json").read_bytes() == before
 
 
-def test_another_machine_may_go_on_with_its_own_device_and_data_folder(project: Path) -> None:
-    saved("seed=0,1")
-    second = saved("seed=0,1", "device=cpu", "data_root=elsewhere")
-    assert second.machine["device"] == "cpu" and second.machine["data_root"] == "elsewhere"
-
-
-def test_paths_in_sweep_json_are_not_believed(project: Path) -> None:
-    saved("seed=0,1")
-    path = project / "runs/x/sweep.json"
-    found = json.loads(path.read_text())
-    found["points"][0]["slug"] = "../../book"
-    path.write_text(json.dumps(found))
-    assert list(plan.read(run_folder.RunFolder("runs/x")).points) == ["seed-0", "seed-1"]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"chapter": "../../evil"},
-        {"chapter": ["training"]},
-        {"points": []},
-        {"points": [{"slug": "seed-0", "values": {"seed": "../.."}}]},
-        {"points": [{"slug": "seed-0", "values": {"seed": 0, "epochs": 1}}]},
-        {"points": "seed-0"},
-        {"axes": {"../x": [1]}, "points": [{"values": {"../x": 1}}]},
-        {"fixed": {"epochs": 1}},
-        {"machine": {"epochs": 1}},
-        {"fixed": None},
-    ],
-)
-def test_a_sweep_json_that_no_command_wrote_is_refused_in_one_sentence(project: Path, change: dict[str, Any]) -> None:
-    saved("seed=0,1")
-    path = project / "runs/x/sweep.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(ReportError, match=r"sweep\.json cannot be read") as caught:
-        plan.read(run_folder.RunFolder("runs/x"))
-    assert "\n" not in str(caught.value)
-
-
-def test_a_mark_of_another_recipe_or_half_a_mark_finishes_nothing(project: Path) -> None:
-    sweep = saved("seed=0,1")
-    for recipe, finished in ((sweep.recipe("seed-0"), True), (sweep.recipe("seed-1"), False)):
-        io.write_json(sweep.point_folder("seed-0") / plan.DONE, {"recipe": recipe})
-        assert (sweep.done("seed-0") is not None) == finished
-    (sweep.point_folder("seed-0") / plan.DONE).write_text('{"recipe": ')
-    assert sweep.done("seed-0") is None and sweep.done("seed-1") is None
-
-
-# The command
-
-
-def test_a_folder_in_use_is_refused_with_its_owner(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from test_report import first_cell, write
-
-    write(project / "book" / "benchmarks.ipynb", first_cell("benchmarks"))
-    with lock.held(run_folder.RunFolder("runs/x")):
-        assert cli.main(["sweep", "benchmarks", "-p", "watts=0,1", "--out", "runs/x"]) == 1
-    told = capsys.readouterr()
-    assert re.search(
-        r"runs/x is in use by another process; wait until that is done, or choose another --out\.", told.err
-    )
-    assert not told.out and not (project / "runs/x/sweep.json").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        (["--gpus", "1"], "--gpus is for --ray"),
-        (["--ray", "auto", "--workers", "2"], "--workers is for this machine"),
-        (["--out", "artifacts/sweep"], "where published results are kept"),
-    ],
-)
-def test_options_that_contradict_are_refused(
-    project: Path, options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+def test_without_ray_points_run_one_after_another_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["sweep", "benchmarks", "-p", "watts=0,1", *options]) == 1
-    assert sentence in capsys.readouterr().err and not (project / "runs").exists()
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    write_chapter(project)
+    (project / "go").touch()
+    assert cli.main([*COMMAND, "watts=0,1"]) == 0
+    assert "Without Ray" in capsys.readouterr().out
+    assert cli.main([*COMMAND, "watts=0..2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "benchmarks: 3 points in runs/x, 2 of them finished"
+    assert lines[-1] == "3 of 3 points are finished, in runs/x"
+    assert journal(project) == Counter(f"{what} {n}.0" for n in range(3) for what in ("start", "end"))
+    executed = nbformat.read(project / "runs/x/watts-2.0/benchmarks.ipynb", as_version=4)
+    assert "watts = 2.0" in executed.cells[1].source and executed.metadata.papermill.exception is None
+    (project / "runs/x/watts-0.0" / records.DONE).write_text('{"recipe": ')  # cut off: the point is done again
+    assert cli.main([*COMMAND, "watts=0..2"]) == 0 and journal(project)["end 0.0"] == 2
+    assert cli.main([*COMMAND, "watts=0..2", "--address", "auto"]) == 0, "nothing is left to do"
+    assert cli.main([*COMMAND, "watts=0..3", "--address", "auto"]) == 1
+    assert "--address needs Ray, which is not installed; install it with pip install" in capsys.readouterr().err
 
 
-def test_processes_share_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(pool, "cores", lambda: 8)
-    assert pool.shares(None, None, [], 100) == 8 * [{"OMP_NUM_THREADS": "1"}]
-    assert pool.shares(None, 4, [], 100) == 2 * [{"OMP_NUM_THREADS": "4"}]
-    assert pool.shares(3, None, [], 2) == 2 * [{"OMP_NUM_THREADS": "4"}]
-    assert pool.shares(None, None, ["0"], 100) == [{"OMP_NUM_THREADS": "8"}]
-    dealt = pool.shares(4, None, ["2", "5"], 100)
-    assert [share["CUDA_VISIBLE_DEVICES"] for share in dealt] == ["2", "5", "2", "5"]
-    assert {share["OMP_NUM_THREADS"] for share in dealt} == {"2"}
+def test_a_node_that_does_not_see_the_sweep_says_so(project: Path) -> None:
+    records.write(RunFolder("runs/x") / records.SWEEP, requested("watts=0,1", chapter="benchmarks"))
+    outcome = engine.execute_point(str(project), "runs/x", "watts-0.0", "of another sweep")
+    assert "does not see" in outcome.error and not (project / "runs/x/watts-0.0").exists()
+
+
+@pytest.mark.slow
+def test_two_trainings_on_shapes_are_compared(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    source = Path(__file__).parents[2] / "book" / "training.ipynb"
+    (project / "book" / "training.ipynb").write_bytes(source.read_bytes())
+    small = ["dataset=shapes", "train_size=64", "val_size=32", "test_size=32", "batch_size=32", "epochs=1"]
+    options = [word for pair in [*small, "seed=0,1"] for word in ("-p", pair)]
+    assert cli.main(["sweep", "training", *options]) == 0
+    compared = sweep_results.load(SweepConfig(sweep_dir="runs/sweep-training"))
+    printed = re.findall(r"^seed-\d +\d+ +(\S+)", capsys.readouterr().out, re.M)
+    assert sorted(printed) == sorted(f"{setting.mean:.4f}" for setting in compared.settings)

@@ -48,3 +48,4 @@ from .paths import PUBLISHED_VARIANTS as PUBLISHED_VARIANTS
 from .paths import input_path as input_path
 from .paths import project_root as project_root
 from .paths import user_path as user_path
+from .validation import Params as Params

@@ -4,18 +4,17 @@ import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from ..config import CHAPTERS, PUBLISHED, PUBLISHED_SWEEP, ReportError, project_root
-from ..runs import lock
+from ..runs import lock, sweep
 from ..runs.folder import RunFolder, other_seeds
 from . import runner
 
 RANGE_TEST_FILES = ("lr_find.json", "lr_find.csv")
 TRAINING_FILES = ("run.json", "history.csv", "metrics.json", "predictions.npz", "features.npz", "model.safetensors")
-POINT_FILES = ("run.json", "history.csv", "metrics.json")  # of a sweep's points
-SEED_FILES = (*POINT_FILES, "predictions.npz")  # of the seeds beside the run's own: no weights
+# Of the seeds beside the run's own, without weights.
+SEED_FILES = ("run.json", "history.csv", "metrics.json", "predictions.npz")
 WORK = "runs/publish"
 # Beside what is published while something else takes its place.
 NEW, OLD = ".new", ".old"
@@ -54,7 +53,7 @@ def require_defaults(source: RunFolder) -> dict[int, RunFolder]:
 
 def publish_any(folder: str) -> None:
     """Publish what a folder holds: a sweep, or else a run."""
-    (publish_sweep if (RunFolder(folder) / "sweep.json").is_file() else publish)(folder)
+    (publish_sweep if (RunFolder(folder) / sweep.SWEEP).is_file() else publish)(folder)
 
 
 def publish(run_dir: str) -> None:
@@ -81,25 +80,9 @@ def publish_sweep(sweep_dir: str) -> None:
     Only what was measured goes to artifacts/sweep: no weights, no notebooks, and nothing of the machine. Raises
     `ReportError` for a sweep that is not finished, not of CIFAR-10, or that held out no images to choose by.
     """
-    from .sweep import plan
-
-    source = RunFolder(sweep_dir)
-    sweep = plan.read(source)
-    if sweep.chapter != "training" or sweep.fixed.get("dataset") != "cifar10" or not sweep.fixed.get("val_size"):
-        raise ReportError(
-            f"{source.name} is no sweep of trainings on cifar10 with images held out (val_size); publish one."
-        )
-    if open_points := [slug for slug in sweep.points if not sweep.done(slug)]:
-        raise ReportError(
-            f"{source.name} is not finished: {open_points[0]} is not; give the command of the sweep again."
-        )
-    neutral = {name: runner.parameters_for("training", {})[name] for name in sweep.machine}
+    record = sweep.publishable(sweep_dir)
     with _exchanged(PUBLISHED_SWEEP, ["sweep"]) as staged:
-        replace(sweep, folder=RunFolder(staged), machine=neutral).save()
-        for slug in sweep.points:
-            (staged / slug).mkdir()
-            for name in POINT_FILES:
-                shutil.copy(source / slug / name, staged / slug / name)
+        sweep.write(staged / sweep.SWEEP, record)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""Many chapters at once: one chapter executed for every combination of some parameters' values.
+"""Many chapters at once: one chapter executed at every combination of some parameters' values.
 
-    axes -> plan -> (pool | on_ray) -> point
+    grid -> plan -> engine
 
-`axes` reads what the user typed, `plan` is the sweep's folder, `drive` hands its points to an engine (local processes
-or Ray tasks), and each point is executed by a process of its own, `point`. `command` is what the user sees.
+`grid` reads what the user typed, `plan` turns it into the record of the sweep's folder, and `engine` brings its points
+to their end with Ray. `command` is what the user sees.
 """
