@@ -1,58 +1,53 @@
-"""The network that tells drawn shapes apart, and the drawings that it gets right, whose deciding pixels are known."""
+"""The shapes model: a network that classifies synthetic images, whose decisive pixels are known."""
 
 import torch
 from torch import Tensor, nn
 
-from ..config import CacheConfig, FaithfulnessParams, ReportError, TrainingParams
+from ..config import CacheConfig, FaithfulnessConfig, ReportError, TrainingParams
 from ..data import datasets
-from ..explain import cam
+from ..explain.cam import float32_eval
 from ..model import ResNet18
-from ..runs import folder as run_folder
+from ..runs.folder import RunFolder
 from ..runs.records import RunRecord
+from ..training import trained_run
 from ..training.device import resolve
-from ..training.trained_run import train_or_load
 
-PROBE_WIDTH = 16  # channels of the probe's layer1: a sixteenth of the arithmetic, and 99 % of the drawings still right
+WIDTH = 16  # channels of layer1: a sixteenth of the arithmetic, and 99 % of the synthetic images still right
 
 
-def probe(params: FaithfulnessParams) -> tuple[ResNet18, float]:
-    """(a narrow ResNet-18 that tells shapes apart, its test accuracy 0-1), trained if its folder does not hold it.
+def train_or_load(config: FaithfulnessConfig, run_dir: str, device: str) -> tuple[ResNet18, float]:
+    """Return the shapes model and its test accuracy, 0-1; train it if its folder does not hold it.
 
-    `params` are the chapter's. A probe of other settings is replaced; raises `ReportError` for a folder that holds any
-    other run.
+    The folder is `config.probe_dir`, else `probe` in `run_dir`, or `runs/shapes-probe` where that is the published run.
+    A shapes model of other settings, interrupted or damaged, is trained again, which takes a minute. Raises
+    `ReportError` for a folder that holds any other run.
     """
-    wanted, device, folder = (
-        params.faithfulness,
-        params.device.device,
-        run_folder.RunFolder(params.run.run_dir),
-    )
-    where = wanted.probe_dir or ("runs/shapes-probe" if folder.published else f"{folder.name}/probe")
-    # Small batches for few epochs; no cutout, which would hide much of a drawn object.
-    fixed = {"dataset": "shapes", "epochs": wanted.probe_epochs, "batch_size": 100, "cutout": 0, "precision": "fp32"}
-    recipe = TrainingParams.parse({**fixed, "run_dir": where, "device": device})
-    kept = run_folder.RunFolder(where)
-    stored = kept.record(RunRecord)
-    if kept.published or (stored and stored.parameters.width != PROBE_WIDTH):
+    run = RunFolder(run_dir)
+    where = config.probe_dir or ("runs/shapes-probe" if run.published else f"{run.name}/probe")
+    # Small batches for few epochs; no cutout, which would hide much of an object.
+    fixed = {"dataset": "shapes", "epochs": config.probe_epochs, "batch_size": 100, "cutout": 0, "precision": "fp32"}
+    params = TrainingParams.parse({**fixed, "run_dir": where, "device": device})
+    folder = RunFolder(where)
+    stored = folder.record(RunRecord)
+    if folder.published or (stored and stored.parameters.width != WIDTH):
         raise ReportError(f"probe_dir is {where!r}, which holds another run; choose another folder, as runs/probe.")
-    # A probe takes a minute: one of other settings, interrupted or damaged, is simply made anew.
-    complete = all((kept / name).exists() for name in ("model.safetensors", "metrics.json"))
-    same = stored is not None and all(getattr(stored.parameters, k) == v for k, v in fixed.items())
-    if not (same and complete):
-        recipe = recipe.model_copy(update={"cache": CacheConfig(force=True)})
-    run = train_or_load(recipe, PROBE_WIDTH)
-    accuracy = run.metrics.test_accuracy
-    return run.load_model(resolve(device).torch_device), accuracy
+    complete = all((folder / name).exists() for name in ("model.safetensors", "metrics.json"))
+    if not complete or stored is None or any(getattr(stored.parameters, k) != v for k, v in fixed.items()):
+        params = params.model_copy(update={"cache": CacheConfig(force=True)})
+    trained = trained_run.train_or_load(params, WIDTH)
+    return trained.load_model(resolve(device).torch_device), trained.metrics.test_accuracy
 
 
-def drawings(net: nn.Module, count: int) -> tuple[datasets.Split, Tensor]:
-    """Those of the first `count` test drawings of shapes that `net` gets right, and the same normalised.
+def correct_images(net: nn.Module, count: int) -> tuple[datasets.Split, Tensor]:
+    """Return those of the first `count` synthetic test images that `net` classifies right, and the same normalised.
 
-    Of an image that is taken for something else, the object's pixels need not be what decided.
+    In an image that is classified wrong, the pixels of the object need not be the decisive ones. Raises `ReportError`
+    where no image is classified right.
     """
-    drawn = datasets.synthetic_images(count, seed=datasets.SHAPES_TEST_SEED)
-    normalised = datasets.NORMALIZERS["shapes"](drawn.images)
-    with cam.float32_eval(net), torch.no_grad():
-        right = net(normalised.to(next(net.parameters()).device)).argmax(1).cpu() == drawn.labels
+    images = datasets.synthetic_images(count, seed=datasets.SHAPES_TEST_SEED)
+    normalised = datasets.NORMALIZERS["shapes"](images.images)
+    with float32_eval(net), torch.no_grad():
+        right = net(normalised.to(next(net.parameters()).device)).argmax(1).cpu() == images.labels
     if not right.any():
-        raise ReportError(f"The probe gets none of {count} drawings right; raise probe_epochs.")
-    return drawn.select(right), normalised[right]
+        raise ReportError(f"The shapes model gets none of {count} synthetic images right; raise probe_epochs.")
+    return images.select(right), normalised[right]
