@@ -59,7 +59,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(TOP / name, top)
     (top / "benchmarks").mkdir()
-    shutil.copy(TOP / "benchmarks" / "results.json", top / "benchmarks")
+    for path in (TOP / "benchmarks").glob("*.json"):
+        shutil.copy(path, top / "benchmarks")
     shutil.copytree(TOP / PUBLISHED_SWEEP, top / PUBLISHED_SWEEP)
     (top / PUBLISHED).mkdir(parents=True)
     (top / PUBLISHED / "kept.txt").write_text("published")

@@ -34,10 +34,13 @@ class Contents(dict[str, Any]):
         raise unreadable(self.path, f"{name} is missing")
 
 
-def unreadable(path: Path, why: object) -> ReportError:
-    """The error for a file of a run folder that is damaged; `why` in a few words."""
+RERUN = "delete it and run the chapter that makes it again"
+
+
+def unreadable(path: Path, why: object, remedy: str = RERUN) -> ReportError:
+    """The error for a file that is damaged; `why` and the `remedy` in a few words."""
     reason = " ".join(str(why).split())[:200]
-    return ReportError(f"{path} cannot be read ({reason}); delete it and run the chapter that makes it again.")
+    return ReportError(f"{path} cannot be read ({reason}); {remedy}.")
 
 
 def unwritable(path: Path, error: OSError) -> ReportError:
@@ -93,15 +96,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_record(path: Path, kind: type[Model]) -> Model:
-    """Read a JSON file as a record of this model; raises `ReportError` when it is not one."""
+def read_record(path: Path, kind: type[Model], remedy: str = RERUN) -> Model:
+    """Read a JSON file as a record of this model; raises `ReportError` with the `remedy` when it is not one."""
     try:
         return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise unreadable(path, ": ".join([*map(str, first["loc"]), first["msg"]])) from None
+        raise unreadable(path, ": ".join([*map(str, first["loc"]), first["msg"]]), remedy) from None
     except (OSError, ReportError) as error:
-        raise unreadable(path, error) from None
+        raise unreadable(path, error, remedy) from None
 
 
 def write_table(path: Path, columns: Mapping[str, Sequence[float]]) -> None:

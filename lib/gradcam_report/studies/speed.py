@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ..config import BenchmarkConfig, ReportError, project_root
+from ..runs import io
 from ..runs.records import Provenance, Record
 
 Positive = Annotated[float, Field(gt=0)]
@@ -148,12 +149,7 @@ class Results(Record):
 
 def read(path: Path) -> Results:
     """Read a file of results; raises `ReportError` for a file of something else."""
-    try:
-        return Results.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        fault = ": ".join([".".join(map(str, first["loc"])), first["msg"]])
-        raise ReportError(f"{path} holds no results ({fault}); name a file of benchmarks/speed.py.") from None
+    return io.read_record(path, Results, "name a file of benchmarks/speed.py")
 
 
 def load(config: BenchmarkConfig) -> Results:

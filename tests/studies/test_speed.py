@@ -269,7 +269,7 @@ def test_results_of_all_machines_are_read_and_others_refused(project: Path) -> N
     assert {task: len(ways) for task, ways in rates.items()} == {"training": 2, "evaluation": 3, "explanation": 2}
     del speed["images_per_second"]
     io.write_json(folder / "c.json", found)
-    with pytest.raises(ReportError, match=r"c\.json holds no results \(speed\.images_per_second"):
+    with pytest.raises(ReportError, match=r"c\.json cannot be read \(speed: images_per_second"):
         measured.elsewhere()
 
 
