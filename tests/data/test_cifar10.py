@@ -119,7 +119,7 @@ def test_without_a_network_nothing_is_created_and_the_remedy_is_named(
         datasets.load(asked)
     folder, name = (project / "empty", "data_root") if root else (project / "data", "CIFAR10_ROOT")
     assert f"CIFAR-10 is not in {folder} and could not be downloaded (<urlopen error" in str(caught.value)
-    assert f"put {ARCHIVE} there or set {name} to" in str(caught.value)
+    assert f"put {ARCHIVE} there, set {name} to" in str(caught.value)
     assert datasets.resolve(asked.model_copy(update={"dataset": "auto"})).dataset == "shapes"
     assert str(folder) in capsys.readouterr().out
     assert (tree(project), socket.getdefaulttimeout()) == (before, timeout)

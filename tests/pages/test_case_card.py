@@ -16,6 +16,7 @@ from gradcam_report.config import parse_params
 from gradcam_report.data import datasets
 from gradcam_report.explain import cam, contrast
 from gradcam_report.pages import case_card
+from gradcam_report.runs.folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("few_threads")
 
@@ -134,7 +135,7 @@ def test_a_right_answer_is_compared_with_the_runner_up_and_cards_go_without_what
 def test_a_readers_picture_is_compared_with_the_runner_up(six_errors: Path) -> None:
     params: Any = parse_params("gradcam", {"run_dir": "runs/six"})
     net, own = model.build(0, width=8).eval(), torch.full((1, 3, 32, 32), 200, dtype=torch.uint8)
-    one = case_card.picture_card(net, own, chosen_by(params), params)
+    one = case_card.picture_card(net, own, RunFolder("runs/six").run(), params)
     logits = net(datasets.NORMALIZERS["shapes"](own))[0].detach()
     assert one.label is None and [one.predicted, one.contrast] == logits.argsort(descending=True)[:2].tolist()
     np.testing.assert_allclose(one.probabilities, logits.softmax(0), rtol=1e-4)

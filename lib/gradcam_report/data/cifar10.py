@@ -27,6 +27,10 @@ FOLDER, ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
 TIMEOUT = 30.0  # seconds that a download waits for the next bytes
 
 
+class NotFound(ReportError):
+    """CIFAR-10 is not on this machine and cannot be downloaded."""
+
+
 def locate(data_root: str, alternative: str = "") -> Path:
     """Return the folder of CIFAR-10's batches, or its archive; download it where it is missing.
 
@@ -34,26 +38,26 @@ def locate(data_root: str, alternative: str = "") -> Path:
     an error with what else the user of this chapter can do.
 
     Raises:
-        ReportError: the named folder does not exist, or the download failed.
+        NotFound: the named folder does not exist, or the download failed.
     """
     root, name = data_folder(data_root)
     if source := find(root):
         return source
     if name and not root.is_dir():
         ways = _listed("correct it", alternative)
-        raise ReportError(f"{name} is {str(root)!r}, but there is no such folder; {ways}.")
+        raise NotFound(f"{name} is {str(root)!r}, but there is no such folder; {ways}.")
     try:
         download(root)
     except (OSError, RuntimeError, http.client.HTTPException) as error:
         reason = " ".join(str(error).split())[:120]
         named = f"set {name or 'CIFAR10_ROOT'} to a folder that holds CIFAR-10"
         ways = _listed(f"put {ARCHIVE} there", named, alternative)
-        raise ReportError(f"CIFAR-10 is not in {root} and could not be downloaded ({reason}); {ways}.") from None
+        raise NotFound(f"CIFAR-10 is not in {root} and could not be downloaded ({reason}); {ways}.") from None
     return root / FOLDER
 
 
 def _listed(*ways: str) -> str:
-    return " or ".join(way for way in ways if way)
+    return " or ".join(", ".join(way for way in ways if way).rsplit(", ", 1))
 
 
 def data_folder(data_root: str) -> tuple[Path, str]:

@@ -111,7 +111,7 @@ def resolve(config: DataConfig) -> DataConfig:
         return config
     try:
         cifar10.locate(config.data_root)
-    except ReportError as error:
+    except cifar10.NotFound as error:
         print(f"{error} This run uses synthetic shapes instead; its numbers say nothing about photographs.", flush=True)
         return config.model_copy(update={"dataset": "shapes"})
     return config.model_copy(update={"dataset": "cifar10"})

@@ -26,6 +26,7 @@ from ..explain.contrast import Explanation, contrast_classes, explain_images
 from ..formatting import percent, signed
 from ..model import ResNet18
 from ..plots import Card
+from ..runs.records import RunRecord
 
 NEIGHBOURS = 5  # training images on a card
 
@@ -94,15 +95,15 @@ def _neighbours(examples: Examples, data_root: str) -> Iterator[tuple[NDArray[np
     return zip(train.images.numpy()[rows], train.labels.numpy()[rows], strict=True)
 
 
-def picture_card(net: ResNet18, image: Tensor, examples: Examples, params: GradCamParams) -> Card:
+def picture_card(net: ResNet18, image: Tensor, record: RunRecord, params: GradCamParams) -> Card:
     """Return the card of a reader's picture, uint8 (1, 3, 32, 32), explained with the chapter's layers and method."""
-    normalised = datasets.NORMALIZERS[examples.dataset](image)
+    normalised = datasets.NORMALIZERS[record.parameters.dataset](image)
     with cam.float32_eval(net), torch.no_grad():
         logits = net(normalised.to(next(net.parameters()).device)).cpu().numpy()
     probabilities = softmax(logits)
     classes = contrast_classes(probabilities, None)
     explanation = explain_images(net, normalised, *classes, params.cam.layers, params.cam.method)
-    return from_explanation(image.numpy(), probabilities, None, examples.classes, explanation)[0]
+    return from_explanation(image.numpy(), probabilities, None, record.result.classes, explanation)[0]
 
 
 def representative(cards: Sequence[Card], shared: NDArray[np.bool_]) -> int:
