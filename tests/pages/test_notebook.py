@@ -14,11 +14,13 @@ from IPython.display import HTML
 from IPython.utils.capture import RichOutput, capture_output
 from myst_nb import glue as reference_glue
 from myst_nb.core.variables import format_plain_text
+from sample_records import provenance, run_record
 
 from gradcam_report import formatting
 from gradcam_report.config import CHAPTERS, ModelParams, ReportError, parse_params
 from gradcam_report.pages import notebook
 from gradcam_report.runs import folder as run_folder
+from gradcam_report.runs.records import RunRecord
 
 GLUED = "application/papermill.record/text/"
 
@@ -96,21 +98,14 @@ def test_source_is_shown_as_one_block_of_python() -> None:
     assert inspect.getsource(notebook.glue) in code and "\n\n\ndef need(self" in code
 
 
-def record(dataset: str) -> dict[str, Any]:
-    provenance = {
-        "finished": "2026-03-01T12:30:00+00:00",
-        "seconds": 738.0,
-        "wall_seconds": 5400.0,
-        "compute": "NVIDIA T4, bf16",
-        "data": "CIFAR-10 (Krizhevsky 2009)",
-        "versions": {"torch": "2.11.0", "python": "3.12.1"},
-    }
-    return {"parameters": {"dataset": dataset}, "result": {}, "provenance": provenance}
+def record(dataset: str) -> RunRecord:
+    facts = provenance(seconds=738.0, wall_seconds=5400.0, compute="NVIDIA T4, bf16")
+    return run_record(dataset=dataset).model_copy(update={"provenance": facts})
 
 
 def test_provenance_is_shown_without_paths_of_the_machine(project: Path) -> None:
     line = text(shown(notebook.show_provenance, run_folder.RunFolder("runs/try"), record("cifar10")))
-    for part in ("2026-03-01 12:30:00 UTC", "12.3 min", "1 h 30 min", "NVIDIA T4, bf16", "2.11.0", "`runs/try`"):
+    for part in ("2026-01-02 03:04:05 UTC", "12.3 min", "1 h 30 min", "NVIDIA T4, bf16", "2.11.0", "`runs/try`"):
         assert part in line
     assert "Not CIFAR-10" not in line and str(project) not in line
 

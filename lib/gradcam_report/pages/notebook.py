@@ -16,7 +16,8 @@ from IPython.display import HTML, Markdown, display
 from .. import plots
 from ..config import ChapterParams, field_names, for_chapter, params_class
 from ..formatting import duration
-from ..runs.folder import Record, RunFolder
+from ..runs.folder import RunFolder
+from ..runs.records import RangeTestRecord, RunRecord
 
 _GLUE = "application/papermill.record/"
 _SHELL = {"In", "Out"}
@@ -82,23 +83,23 @@ def notice(dataset: str) -> None:
         )
 
 
-def show_provenance(folder: RunFolder, record: Record, what: str = "Computed") -> None:
+def show_provenance(folder: RunFolder, record: RunRecord | RangeTestRecord, what: str = "Computed") -> None:
     """Show when, on what and in which time a result was computed, where it is stored, and `notice` if it applies.
 
     `what` begins the sentence: "Network trained" on a page that only uses a training.
     """
-    provenance = record["provenance"]
-    finished = provenance["finished"].replace("T", " ").replace("+00:00", " UTC")
-    versions, wall_seconds = provenance["versions"], provenance.get("wall_seconds")
+    provenance = record.provenance
+    finished = provenance.finished.replace("T", " ").replace("+00:00", " UTC")
+    versions, wall_seconds = provenance.versions, provenance.wall_seconds
     whole = f" ({duration(wall_seconds)} with evaluation and all else)" if wall_seconds is not None else ""
     display(
         Markdown(
-            f"*{what} {finished} in {duration(provenance['seconds'])}{whole} on {provenance['compute']} "
-            f"(PyTorch {versions['torch']}, Python {versions['python']}) from {provenance['data']}; "
+            f"*{what} {finished} in {duration(provenance.seconds)}{whole} on {provenance.compute} "
+            f"(PyTorch {versions['torch']}, Python {versions['python']}) from {provenance.data}; "
             f"stored in `{folder.name}`.*"
         )
     )
-    notice(record["parameters"]["dataset"])
+    notice(record.parameters.dataset)
 
 
 def show_source(*objects: Callable[..., Any] | type) -> None:

@@ -131,10 +131,9 @@ def read_trainings(sweep_dir: str) -> SweepRecord:
 
 def _read_training(folder: RunFolder) -> TrainingResult:
     """Read the three small files of a run folder."""
-    run = io.read_record(folder.need(RunRecord.FILE, "training"), RunRecord)
     columns = io.read_table(folder.need("history.csv", "training"))
     history = {name: column.tolist() for name, column in columns.items()}
-    return TrainingResult(run=run, metrics=folder.metrics(), history=history)
+    return TrainingResult(run=folder.run(), metrics=folder.metrics(), history=history)
 
 
 def publishable(sweep_dir: str) -> SweepRecord:

@@ -21,6 +21,7 @@ from pydantic import Field, model_validator
 from ...config import Params, ReportError, project_root
 from ...runs import io
 from ...runs.folder import RunFolder
+from ...runs.records import Metrics
 from ...runs.sweep import DONE, Mark, SweepRecord, read
 from .. import runner
 
@@ -86,7 +87,7 @@ def execute_point(root: str, out: str, slug: str, key: str) -> Outcome:
         seconds = runner.execute(record.chapter, place / f"{record.chapter}.ipynb", record.parameters(point, folder))
     except runner.Refused as error:
         return Outcome(slug, str(error))
-    metrics = io.read_json(place / "metrics.json") if (place / "metrics.json").is_file() else {}
+    metrics = RunFolder(place).metrics().model_dump() if (place / Metrics.FILE).is_file() else {}
     mark = Mark(
         recipe=record.recipe(point),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
