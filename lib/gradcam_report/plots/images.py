@@ -29,13 +29,13 @@ def to_hwc(images: ArrayLike) -> NDArray[np.uint8]:
 
 
 def mosaic(images: NDArray[np.uint8], columns: int, gap: int = 2) -> NDArray[np.uint8]:
-    """Return images (N, H, W, 3) side by side, row by row, as one image with white gaps of `gap` pixels between."""
+    """Return images (N, H, W) or (N, H, W, 3) side by side, row by row, with white gaps of `gap` pixels between."""
     rows = math.ceil(len(images) / columns)
     height, width = images.shape[1] + gap, images.shape[2] + gap
-    canvas = np.full((rows * height - gap, columns * width - gap, 3), 255, np.uint8)
+    canvas = np.full((rows * height - gap, columns * width - gap, *images.shape[3:]), 255, np.uint8)
     for position, image in enumerate(images):
         top, left = position // columns * height, position % columns * width
-        canvas[top : top + height - gap, left : left + width - gap] = image
+        canvas[top : top + images.shape[1], left : left + images.shape[2]] = image
     return canvas
 
 
