@@ -33,7 +33,7 @@ def test_result_table_holds_the_recorded_numbers():
     percent = {way: spread([m[f"test_accuracy{way}"] for m in seeds], 100, 2) for way in ("", "_flip", "_crops")}
     count = f"mean ± sd of {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
     assert row["test accuracy"] == f"**{percent['']} %** (last epoch, {count})"
-    ways = "averaged with the mirror image / over moved copies too"
+    ways = "with test-time augmentation: flip / flip and shifts"
     assert row[ways] == f"{percent['_flip']} % / {percent['_crops']} %"
     assert row["test cross-entropy"] == spread([m["test_loss"] for m in seeds], 1, 4)
     assert row["epochs"] == str(metrics["epochs"])
