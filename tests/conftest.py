@@ -32,7 +32,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path.resolve() / "project"
     (root / "book").mkdir(parents=True)
     (root / "book" / "index.md").touch()
-    (root / "pyproject.toml").touch()
+    (root / "pyproject.toml").write_text('[project]\nname = "gradcam-report"\n')
     monkeypatch.chdir(root)
     monkeypatch.delenv("CIFAR10_ROOT", raising=False)
     return root

@@ -142,7 +142,6 @@ def test_what_is_no_finite_number_is_refused(chapter: str, name: str, value: flo
         ("max_lr", "ten", "a number"),
         ("max_lr", True, "a number"),
         ("force", 1, "True or False"),
-        ("force", "yes", "True or False"),
         ("run_dir", 7, "-r run_dir 7"),
     ],
 )
@@ -230,7 +229,7 @@ def test_configuration_needs_neither_torch_nor_numpy() -> None:
 def checkout(folder: Path) -> Path:
     (folder / "book").mkdir(parents=True)
     (folder / "book" / "index.md").touch()
-    (folder / "pyproject.toml").touch()
+    (folder / "pyproject.toml").write_text('[project]\nname = "gradcam-report"\n')
     return folder
 
 
@@ -241,6 +240,10 @@ def test_the_nearest_checkout_is_the_project(tmp_path: Path) -> None:
     run.mkdir(parents=True)
     (run / "index.md").touch()  # a run's folder has a copy of the book, but is no checkout
     assert project_root(run) == project_root(inner / "book") == inner
+    other = tmp_path / "another"  # a project with a Jupyter Book of its own
+    checkout(other)
+    (other / "pyproject.toml").write_text('[project]\nname = "another"\n')
+    assert project_root(other) == Path(__file__).parents[1]
     assert project_root(tmp_path) == Path(__file__).parents[1], "outside every checkout, the one that is installed"
 
 

@@ -4,13 +4,11 @@ import argparse
 import contextlib
 import os
 import platform
-import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from .config import CHAPTERS, ReportError, project_root
+from .config import CHAPTERS, ReportError
 from .execution.sweep import command as sweep_command
 
 EXAMPLES = """examples:
@@ -24,7 +22,9 @@ EXAMPLES = """examples:
   gradcam-report sweep training -p max_lr=0.05,0.1,0.2 -p seed=0..2 -p epochs=3 -p train_size=4000 -p val_size=2000
                                    a chapter at every combination of values, several at a time
   gradcam-report build             the published site, as `make book` does
-  gradcam-report publish runs/full make a finished run the published one, execute the chapters in book/
+  gradcam-report serve             the site that was built, in a browser on this machine
+  gradcam-report publish runs/full
+                                   make a finished run the published one, execute the chapters in book/
 """
 
 
@@ -58,6 +58,9 @@ def parser() -> argparse.ArgumentParser:
         )
     sweep_command.add_to(commands)
     commands.add_parser("build", help="build the published site into _build/html")
+    serve = commands.add_parser("serve", help="show a built site in a browser on this machine")
+    serve.add_argument("folder", nargs="?", default=".", help="a run or a site (default: the published one)")
+    serve.add_argument("--port", type=int, default=8000, help="(default: %(default)s; 0: a free one)")
     publish = commands.add_parser("publish", help="make a finished run the published one")
     publish.add_argument("run_dir", help="the finished run's or sweep's folder, such as runs/full")
     return top
@@ -68,24 +71,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     SIGTERM is taken as Ctrl-C, with the status 143: kernels are ended, and what is half done is put back.
     """
-    arguments = parser().parse_args(argv)
+    arguments = parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     try:
         with terminable():
             return dispatch(arguments)
     except ReportError as error:
-        advice = re.sub(
-            r"-p (\w+) ('[^']*'|[^\s.,;]\S*?)(?=[.,;]?(\s|$))", r"-p \1=\2", str(error)
-        )  # papermill's way of writing
-        sys.stderr.write(f"gradcam-report{_who()}: {advice}\n")  # at once: other processes write there too
+        sys.stderr.write(f"gradcam-report{_who()}: {error}\n")  # at once: other processes write there too
         return 1
     except KeyboardInterrupt as stop:
         kept = (
-            "nothing changed"
-            if arguments.command in ("build", "publish")
-            else "the last checkpoint is kept, the same command resumes"
+            "the last checkpoint is kept, the same command resumes"
+            if arguments.command in ("run", "train")
+            else "the same command starts again"
         )
         print(f"gradcam-report{_who()}: interrupted; {kept}.", file=sys.stderr)
         return 143 if isinstance(stop, Terminated) else 130
+
+
+def joined(words: Sequence[str]) -> list[str]:
+    """The words of a command with papermill's `-p NAME VALUE`, as the chapters' messages advise, as `-p NAME=VALUE`."""
+    done: list[str] = []
+    for word in words:
+        if len(done) > 1 and done[-2] == "-p" and "=" not in done[-1] and not word.startswith("--"):
+            done[-1] += f"={word}"
+        else:
+            done.append(word)
+    return done
 
 
 @contextlib.contextmanager
@@ -113,34 +124,36 @@ def _who() -> str:
 
 
 def dispatch(arguments: argparse.Namespace) -> int:
-    """Carry out a parsed command."""
-    from .execution import runner
-    from .runs import plain
+    """Carry out a parsed command; returns its exit status."""
+    from .execution import parameters
 
-    root = project_root()
-    if arguments.command == "build":
-        runner.build(root / "book", root, root / "_config.yml", root / "_toc.yml")
-        print(f"Open {root / '_build/html/index.html'}")
-    elif arguments.command == "publish":
-        from .execution import publish
+    if arguments.command in ("run", "train"):
+        values = parameters.gather(arguments.params, arguments.set)
+        run_dir = values.pop("run_dir", arguments.run_dir)  # -p run_dir=... names the same folder
+    match arguments.command:
+        case "run":
+            from .execution import runner
 
-        publish.publish_any(arguments.run_dir)
-    elif arguments.command == "sweep":
-        return sweep_command.execute(arguments)
-    else:
-        values = runner.read_parameters(Path(arguments.params)) if arguments.params else {}
-        values |= plain.assignments(arguments.set)
-        if arguments.command == "train":
+            chapters = runner.choose_chapters(arguments.first, arguments.only)
+            index = runner.run_all(values, run_dir, chapters, build_site=not arguments.no_site)
+            if index:
+                print(f"Open {index}")
+        case "train":
             from .execution import train_command
 
-            train_command.run(
-                {k: v for k, v in values.items() if k != "run_dir"}, str(values.get("run_dir", arguments.run_dir))
-            )
-            return 0
-        names = list(CHAPTERS)
-        chosen = [arguments.only] if arguments.only else names[names.index(arguments.first or names[0]) :]
-        run_dir = str(values.pop("run_dir", arguments.run_dir))  # -p run_dir=... names the same folder
-        index = runner.run_all(values, run_dir, chosen, site=not arguments.no_site)
-        if index:
-            print(f"Open {index}")
+            train_command.run(values, run_dir)
+        case "sweep":
+            return sweep_command.execute(arguments)
+        case "build":
+            from .execution import site
+
+            print(f"Open {site.build_published()}")
+        case "serve":
+            from .execution import serve
+
+            serve.serve(arguments.folder, arguments.port)
+        case "publish":
+            from .execution import publish
+
+            publish.publish_any(arguments.run_dir)
     return 0

@@ -1,4 +1,16 @@
-"""Numbers and titles as text, where several rooms need them alike: durations, signs, percents, titles of images."""
+"""Numbers, titles and progress as text, where several rooms need them alike."""
+
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tqdm import tqdm
+
+SECONDS = 30.0  # between two lines of progress in a log
+PROGRESS = "GRADCAM_REPORT_PROGRESS"  # "bar" or "lines", from a command that shows the progress of a chapter
+LINE = "{desc} {n_fmt} of {total_fmt} {unit} in {elapsed}, {remaining} left{postfix}"
 
 
 def duration(seconds: float) -> str:
@@ -33,3 +45,56 @@ def error_title(index: int, predicted: str, probability: float, true: str, true_
     """
     answer = f"✓ {true} {percent(true_probability)}"
     return f"# {index}\n{answer}" if predicted == true else f"# {index}\n✗ {predicted} {percent(probability)}\n{answer}"
+
+
+def progress(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
+    """Return tqdm's progress bar, with tqdm's arguments, shown as suits where the program runs.
+
+    On a terminal it is a bar. In a notebook it is one output that changes in place, so that an executed notebook holds
+    one. Elsewhere, as in a log, it is a line every half minute. Steps shorter than that show nothing.
+    """
+    watched = os.environ.get(PROGRESS)
+    if watched == "bar" or (watched is None and sys.stderr.isatty()):
+        return tqdm(iterable, **options)
+    if watched is None and _in_notebook():
+        return _Lines(_output(), 1.0, iterable, **options)
+    return _Lines(lambda text: print(text, file=sys.stderr, flush=True), SECONDS, iterable, **options)
+
+
+class _Lines(tqdm):
+    """A progress bar that hands itself as a line of text to `show`, at most every `seconds`."""
+
+    monitor_interval = 0  # no thread of tqdm's own: a notebook would not know which output is meant
+
+    def __init__(
+        self, show: Callable[[str], None], seconds: float, iterable: Iterable[Any] | None, **options: Any
+    ) -> None:
+        self.show = show
+        super().__init__(
+            iterable, file=io.StringIO(), bar_format=LINE, mininterval=seconds, delay=seconds, miniters=1, **options
+        )
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        """Show the present state; tqdm calls this."""
+        self.show(str(self).strip())
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
+def _output() -> Callable[[str], None]:
+    """A function that shows a text in a notebook, in the place of the one before."""
+    from IPython.display import display
+
+    handle = None
+
+    def show(text: str) -> None:
+        nonlocal handle
+        if handle is None:
+            handle = display({"text/plain": text}, raw=True, display_id=True)
+        else:
+            handle.update({"text/plain": text}, raw=True)
+
+    return show

@@ -15,7 +15,8 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from gradcam_report.analysis.predictions import softmax
 from gradcam_report.config import CHAPTERS, PUBLISHED, parse_params
-from gradcam_report.execution import publish, runner
+from gradcam_report.execution import publish
+from gradcam_report.execution.parameters import parameters_for
 from gradcam_report.runs import folder as run_folder
 from gradcam_report.runs import io
 from gradcam_report.training import lr_range_test
@@ -290,7 +291,7 @@ def test_the_error_page_tells_which_errors_other_seeds_make_again(predictions: d
 
 
 def test_ten_errors_are_shown_and_explained() -> None:
-    layers = runner.parameters_for("gradcam", {})["layers"]
+    layers = parameters_for("gradcam", {})["layers"]
     assert glued("error_analysis")["shown"] == 10
     assert glued("gradcam")["cam_maps"] == 10 * 2 * len(layers)
 

@@ -56,7 +56,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     top = tmp_path_factory.mktemp("project").resolve()
     shutil.copytree(TOP / "book", top / "book", symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(TOP / "params", top / "params")
-    for name in ("_config.yml", "_toc.yml"):
+    for name in ("_config.yml", "_toc.yml", "pyproject.toml"):
         shutil.copy(TOP / name, top)
     (top / "benchmarks").mkdir()
     for path in (TOP / "benchmarks").glob("*.json"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
-from gradcam_report.execution import runner
+from gradcam_report.execution.parameters import parameters_for
 
 COMMAND = ["sweep", "benchmarks", "--out", "runs/x", "-p"]
 WAITING = """import os, time
@@ -21,7 +21,7 @@ with open("journal", "a") as journal:
 
 
 def write_chapter(project: Path, source: str = WAITING) -> None:
-    values = runner.parameters_for("benchmarks", {})
+    values = parameters_for("benchmarks", {})
     lines = "\n".join(f"{name} = {value!r}" for name, value in values.items())
     cells = [new_code_cell(lines, metadata={"tags": ["parameters"]}), new_code_cell(source)]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}

@@ -20,10 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_report import RESULTS, Executed, finished, write
 
-from gradcam_report.config import CHAPTERS, PUBLISHED
-from gradcam_report.execution import publish, runner
 from gradcam_report.runs import io as files
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL elsewhere")
@@ -87,11 +84,6 @@ def start(task: str, root: str, number: int) -> None:
     """The body of a process: do a task in the project at `root`, to the end or to the moment of this number."""
     os.chdir(root)
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-        if task == "publish":
-            runner.execute = Executed()
-            dies_at(number)
-            publish.publish("runs/full")
-            return
         import torch
 
         from gradcam_report import model
@@ -225,50 +217,3 @@ def test_what_is_killed_at_any_moment_comes_to_the_same_result(
     assert results(project / FOLDER) == straight
     left = {path.name for path in (project / FOLDER).iterdir()}
     assert left - {".lock"} == readable(project / FOLDER), "what killed processes half wrote is removed"
-
-
-# Publishing
-
-
-def state(root: Path) -> dict[str, bytes]:
-    """What is published: the run's files, and of each chapter whether it is the committed or the executed one."""
-    files = {p.name: p.read_bytes() for p in (root / PUBLISHED).rglob("*") if p.is_file()}
-    sources = {name: (root / "book" / f"{name}.ipynb").read_bytes() for name in CHAPTERS}
-    return files | {name: b"executed" if b"executed" in source else b"committed" for name, source in sources.items()}
-
-
-@pytest.mark.parametrize("first", [False, True], ids=["over another", "for the first time"])
-def test_a_publication_killed_at_any_moment_is_all_or_nothing(
-    project: Path, nursery: ForkServerContext, monkeypatch: pytest.MonkeyPatch, first: bool
-) -> None:
-    monkeypatch.chdir(project.parent)  # the project itself is taken away and put back
-    for name in CHAPTERS:
-        write(project / "book" / f"{name}.ipynb", runner.nbformat.v4.new_markdown_cell(f"committed {name}"))
-    finished(project / "runs" / "full")
-    if not first:
-        (project / PUBLISHED).mkdir(parents=True)
-        for name in RESULTS:
-            (project / PUBLISHED / name).write_bytes(f"old {name}".encode())
-    before = shutil.copytree(project, project.parent / "before", symlinks=True)
-    old = state(project)
-    assert live(nursery, "publish", project) == 0
-    new, moments = state(project), len((project / "moments").read_text())
-    assert not old.items() & new.items() and moments > 30
-
-    chance = random.Random(f"publish {SEED} {first}")
-    numbers = range(1, moments + 1)
-    numbers = numbers if moments <= 2 * KILLS else sorted(chance.sample(numbers, 2 * KILLS))
-    came_to = []
-    for number in numbers:
-        shutil.rmtree(project)
-        shutil.copytree(before, project, symlinks=True)
-        with moment_told("publish", number, f"change {number}"):
-            assert live(nursery, "publish", project, number) != 0
-            if number % 2:  # and while that is being mended
-                live(nursery, "publish", project, chance.randint(1, moments))
-            publish.mend(project)
-            now = state(project)
-            assert now in (old, new)
-            came_to.append(now == new)
-            assert not [p.name for p in (project / "artifacts").glob("*") if p.name != "reference"]
-    print(f"publish: {len(came_to)} kills among {moments} changes; {sum(came_to)} came to the new state")

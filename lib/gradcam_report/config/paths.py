@@ -8,8 +8,13 @@ PUBLISHED_VARIANTS = "artifacts/variants"  # trainings of other recipes, without
 
 
 def is_checkout(folder: Path) -> bool:
-    """Whether `folder` is the top of a checkout. A run's folder has a `book/` too, but no `pyproject.toml`."""
-    return (folder / "book" / "index.md").is_file() and (folder / "pyproject.toml").is_file()
+    """Whether `folder` is the top of a checkout of this project: runs and other projects may have a `book/` too."""
+    project = folder / "pyproject.toml"
+    return (
+        (folder / "book" / "index.md").is_file()
+        and project.is_file()
+        and 'name = "gradcam-report"' in project.read_text(encoding="utf-8", errors="replace")
+    )
 
 
 def project_root(start: Path | None = None) -> Path:

@@ -1,15 +1,16 @@
 """Validation of parameters by pydantic, with its errors told as the sentences of `ReportError`."""
 
 import contextlib
-import json
 import os
 from typing import Annotated, Any, ClassVar, get_args, get_origin
 
+import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from .errors import ReportError, short
 
 PathText = Annotated[str, AfterValidator(os.path.expanduser)]  # "~" is the home folder
+TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # YAML's words
 EXPECTED = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
 
 
@@ -40,23 +41,24 @@ class Params(BaseModel):
             raise ReportError(_wrong_type(name, value, _plain(kind)))
         if kind is bool and not isinstance(value, bool):
             text = value.lower() if isinstance(value, str) else ""
-            if text not in ("true", "false"):
+            if text not in TRUTH:
                 raise ReportError(_wrong_type(name, value, bool))
-            return text == "true"
+            return TRUTH[text]
         return value
 
 
 def _list(name: str, value: Any, example: str) -> list[Any]:
-    """A list, or the JSON text of one."""
+    """A list, or the YAML or JSON text of one, whose items stay text."""
+    found = value
     if isinstance(value, str):
-        with contextlib.suppress(ValueError, RecursionError):  # what is no JSON is quoted back below
-            value = json.loads(value)
-    if not isinstance(value, list | tuple):
+        with contextlib.suppress(yaml.YAMLError, RecursionError):  # what is no YAML is quoted back below
+            found = yaml.load(value, yaml.BaseLoader)
+    if not isinstance(found, list | tuple):
         raise ReportError(f"{name} is {short(value)}, which is not a list; write it as '{example}'.")
-    for item in value:
+    for item in found:
         if isinstance(item, bool):
             raise ReportError(_wrong_type(f"each of {name}", item, int))
-    return list(value)
+    return list(found)
 
 
 def _sentence(model: type[BaseModel], error: Any) -> str:
@@ -72,7 +74,8 @@ def _sentence(model: type[BaseModel], error: Any) -> str:
     bounds = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
     for key, words in bounds.items():
         if key in limits:
-            return f"{name} is {short(value)}; it must be {words} {limits[key]}."
+            shown = value if isinstance(value, str) else short(value)  # a number that came as text
+            return f"{name} is {shown}; it must be {words} {limits[key]}."
     if kind == "finite_number" or (isinstance(value, float) and value - value != 0):
         return f"{name} is {short(value)}; it must be a finite number."
     if kind in ("string_too_short", "value_error"):

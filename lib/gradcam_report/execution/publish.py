@@ -1,24 +1,66 @@
-"""Making a finished run, or a finished sweep, the published one."""
+"""Make a finished run, or a finished sweep, the published one, and execute the chapters that show it.
 
-import contextlib
+All of it is made ready in a copy of the checkout, `_build/publish`, and then moved to its place. A publication that is
+killed while it moves is completed by the same command; before that it has changed nothing.
+"""
+
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..config import CHAPTERS, PUBLISHED, PUBLISHED_SWEEP, ReportError, project_root
-from ..runs import lock, sweep
-from ..runs.folder import RunFolder, other_seeds
+from ..config import (
+    CHAPTERS,
+    PUBLISHED,
+    PUBLISHED_SWEEP,
+    RangeTestParams,
+    ReportError,
+    TrainingParams,
+    project_root,
+    user_path,
+)
+from ..runs import sweep
+from ..runs.folder import RunFolder, difference, other_seeds
+from ..runs.records import RangeTestRecipe, RangeTestRecord, Recipe, RunRecord, TrainingRecipe
 from . import runner
+from .parameters import parameters_for
 
 RANGE_TEST_FILES = ("lr_find.json", "lr_find.csv")
 TRAINING_FILES = ("run.json", "history.csv", "metrics.json", "predictions.npz", "features.npz", "model.safetensors")
 # Of the seeds beside the run's own, without weights.
 SEED_FILES = ("run.json", "history.csv", "metrics.json", "predictions.npz")
-WORK = "runs/publish"
-# Beside what is published while something else takes its place.
-NEW, OLD = ".new", ".old"
-CHAPTERS_STAGED, CHAPTERS_NEW = "artifacts/chapters.part", "artifacts/chapters.new"
+STAGE = "_build/publish"
+READY = "ready"  # a file of the stage that names the published folder: from then on the stage only needs to be moved
+EXECUTED = "executed"
+
+
+def publish_any(folder: str) -> None:
+    """Publish what a folder holds, a sweep or else a run, or complete the publication that was killed."""
+    root = project_root()
+    if (root / STAGE / READY).exists():
+        _move(root)
+        print("The publication that was interrupted is complete.", flush=True)
+    elif (RunFolder(user_path(folder)) / sweep.SWEEP).is_file():
+        publish_sweep(folder)
+    else:
+        publish(folder)
+
+
+def publish(run_dir: str) -> None:
+    """Make a finished run the published one: its files in artifacts/reference, every chapter of `book/` executed anew.
+
+    Given the published run itself, it executes the chapters. Raises `ReportError` for a run that cannot be published,
+    and for a checkout with uncommitted changes in `artifacts/` or `book/`.
+    """
+    source = RunFolder(user_path(run_dir))
+    seeds = require_defaults(source)
+
+    def fill(staged: Path) -> None:
+        _copy(source, (*RANGE_TEST_FILES, *TRAINING_FILES), staged)
+        for number, seed in seeds.items():
+            _copy(seed, SEED_FILES, staged / f"seed-{number}")
+
+    _exchange(PUBLISHED, list(CHAPTERS), fill)
 
 
 def require_defaults(source: RunFolder) -> dict[int, RunFolder]:
@@ -26,52 +68,34 @@ def require_defaults(source: RunFolder) -> dict[int, RunFolder]:
 
     Publishing executes the chapters with their defaults; they would not find their results in such a run.
     """
-    stages = {"lr_find": ("lr_finder", RANGE_TEST_FILES), "run": ("training", TRAINING_FILES)}
-    onset, seeds = 0.0, {}
-    for stage, (chapter, files) in stages.items():
-        for name in files:
-            source.need(name, chapter)
-        record = source.record(stage)
-        assert record is not None
-        defaults = runner.parameters_for(chapter, {})
-        if stage == "lr_find":
-            onset = record["result"].get("suggestions", {}).get("divergence onset")
-        else:
-            defaults["max_lr"] = defaults["max_lr"] or onset
-            seeds = other_seeds(source, record)
-        other = [f"{k} {v!r}, not {defaults.get(k)!r}" for k, v in record["parameters"].items() if v != defaults.get(k)]
-        if other:
-            raise ReportError(
-                f"{source.name} was not made with the defaults of the chapter {chapter} ({'; '.join(other[:4])}); "
-                "the published pages show those, so publish a run of params/full.yaml."
-            )
+    for name in RANGE_TEST_FILES:
+        source.need(name, "lr_finder")
+    for name in TRAINING_FILES:
+        source.need(name, "training")
+    trained = source.record(RunRecord)
+    _require_recipe(source, "lr_finder", source.record(RangeTestRecord), RangeTestRecipe.of(RangeTestParams()))
+    _require_recipe(source, "training", trained, TrainingRecipe.of(TrainingParams()))
+    seeds = other_seeds(source, trained)
     for seed in seeds.values():
         for name in SEED_FILES:
             seed.need(name, "training")
     return seeds
 
 
-def publish_any(folder: str) -> None:
-    """Publish what a folder holds: a sweep, or else a run."""
-    (publish_sweep if (RunFolder(folder) / sweep.SWEEP).is_file() else publish)(folder)
-
-
-def publish(run_dir: str) -> None:
-    """Make a finished run the published one: its files in artifacts/reference, every chapter of `book/` executed anew.
-
-    All or nothing, whenever it is killed: the chapters are executed first, on a copy, and the old ones are put back
-    when anything fails. What a killed publication left is mended before anything else. Raises `ReportError` for a run
-    that cannot be published, and while another process publishes.
-    """
-    source = RunFolder(run_dir)
-    seeds = require_defaults(source)
-    with _exchanged(PUBLISHED, list(CHAPTERS)) as staged:
-        for name in (*RANGE_TEST_FILES, *TRAINING_FILES):
-            shutil.copy(source / name, staged / name)
-        for number, seed in seeds.items():
-            (staged / f"seed-{number}").mkdir()
-            for name in SEED_FILES:
-                shutil.copy(seed / name, staged / f"seed-{number}" / name)
+def _require_recipe(source: RunFolder, chapter: str, record: RunRecord | RangeTestRecord, recipe: Recipe) -> None:
+    """Raise `ReportError` where a result is of another recipe, or of code that no commit holds."""
+    if record.parameters != recipe:
+        raise ReportError(
+            f"{source.name} was not made with the defaults of the chapter {chapter} "
+            f"({difference(dict(record.parameters), dict(recipe))}); the published pages show those, so publish a run "
+            "of params/full.yaml."
+        )
+    commit = record.provenance.commit or ""
+    if commit.endswith("+") and not source.published:
+        raise ReportError(
+            f"{source.name} was made with uncommitted changes (commit {commit}), so nobody else could make it; "
+            "commit them and make it anew, as in -p force true."
+        )
 
 
 def publish_sweep(sweep_dir: str) -> None:
@@ -81,61 +105,77 @@ def publish_sweep(sweep_dir: str) -> None:
     `ReportError` for a sweep that is not finished, not of CIFAR-10, or that held out no images to choose by.
     """
     record = sweep.publishable(sweep_dir)
-    with _exchanged(PUBLISHED_SWEEP, ["sweep"]) as staged:
-        sweep.write(staged / sweep.SWEEP, record)
+    _exchange(PUBLISHED_SWEEP, ["sweep"], lambda staged: sweep.write(staged / sweep.SWEEP, record))
 
 
-@contextmanager
-def _exchanged(published: str, chapters: Sequence[str]) -> Iterator[Path]:
-    """A folder for the block to fill; afterwards it takes the place of `published`, and `chapters` are executed."""
-    root, fresh = project_root(), RunFolder(WORK)
-    with lock.held(fresh):
-        mend(root)
-        try:
-            staged, target = root / f"{published}{NEW}", root / published
-            staged.mkdir(parents=True)
-            yield staged
-            target.mkdir(exist_ok=True)  # an empty one is set aside too, so that `mend` knows what was there before
-            target.rename(root / f"{published}{OLD}")
-            staged.rename(target)
-            for chapter in chapters:
-                seconds = runner.execute(chapter, fresh / f"{chapter}.ipynb", runner.parameters_for(chapter, {}))
-                print(f"{chapter} took {seconds:.0f} s", flush=True)
-            _decide(root, fresh, chapters)
-        finally:
-            mend(root)
-        shutil.rmtree(fresh.path)
+def _copy(source: RunFolder, names: Sequence[str], target: Path) -> None:
+    target.mkdir(exist_ok=True)
+    for name in names:
+        shutil.copy(source / name, target / name)
 
 
-def mend(root: Path) -> None:
-    """Bring a publication that did not reach its end to one: all of the new, or all of the old, nothing between.
+def _exchange(published: str, chapters: Sequence[str], fill: Callable[[Path], None]) -> None:
+    """Let `fill` make the new `published` folder, execute `chapters` with it, and move all to their places."""
+    root = project_root()
+    _refuse_uncommitted(root)
+    stage = _copy_of_checkout(root)
+    shutil.rmtree(stage / published, ignore_errors=True)
+    (stage / published).mkdir(parents=True)
+    fill(stage / published)
+    for number, chapter in enumerate(chapters, 1):
+        out = stage / EXECUTED / f"{chapter}.ipynb"
+        seconds = runner.execute(chapter, out, parameters_for(chapter, {}), checkout=stage)
+        print(f"[{number}/{len(chapters)}] {chapter} took {seconds:.0f} s", flush=True)
+    (stage / READY).write_text(published, encoding="utf-8")
+    _move(root)
 
-    For whoever holds the lock. `artifacts/chapters.new` is there from the moment on at which the new ones count; until
-    then what was published is beside its place, under the name that ends in ".old".
+
+def _copy_of_checkout(root: Path) -> Path:
+    """A checkout with its own book/ and artifacts/, and links to the rest of this one."""
+    stage = root / STAGE
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir(parents=True)
+    (root / "runs").mkdir(exist_ok=True)
+    for path in root.iterdir():
+        if path.name in ("book", "artifacts"):
+            shutil.copytree(path, stage / path.name)
+        elif path.name not in (".git", Path(STAGE).parts[0]):
+            (stage / path.name).symlink_to(path)
+    return stage
+
+
+def _move(root: Path) -> None:
+    """Move the new folder and the executed chapters out of the ready stage; may be killed and called again.
+
+    The old folder stays beside the new one where git does not keep it.
     """
-    targets, chapters = [root / PUBLISHED, root / PUBLISHED_SWEEP], root / CHAPTERS_NEW
-    for started in (root / CHAPTERS_STAGED, *(target.with_name(target.name + NEW) for target in targets)):
-        shutil.rmtree(started, ignore_errors=True)
-    olds = {target: target.with_name(target.name + OLD) for target in targets}
-    if chapters.exists():
-        for path in sorted(chapters.iterdir()):
-            path.replace(root / "book" / path.name)
-        for old in olds.values():
+    stage = root / STAGE
+    published = (stage / READY).read_text(encoding="utf-8")
+    new, target, old = stage / published, root / published, root / f"{published}.old"
+    if new.exists():
+        if target.exists():
             shutil.rmtree(old, ignore_errors=True)
-        chapters.rmdir()
-        return
-    for target, old in olds.items():
-        if old.exists():
-            shutil.rmtree(target, ignore_errors=True)
-            old.rename(target)
-            with contextlib.suppress(OSError):
-                target.rmdir()  # nothing was published before
+            target.rename(old)
+        new.rename(target)
+    for path in sorted((stage / EXECUTED).glob("*.ipynb")):
+        path.replace(root / "book" / path.name)
+    if _git(root, "ls-files", "book"):
+        shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(stage)
 
 
-def _decide(root: Path, fresh: RunFolder, chapters: Sequence[str]) -> None:
-    """Lay all executed chapters ready, by one rename: from here on what is new is what is published."""
-    ready = root / CHAPTERS_STAGED
-    ready.mkdir()
-    for chapter in chapters:
-        shutil.copy(fresh / f"{chapter}.ipynb", ready / f"{chapter}.ipynb")  # runs/ may be on another disk
-    ready.rename(root / CHAPTERS_NEW)
+def _refuse_uncommitted(root: Path) -> None:
+    if _git(root, "ls-files", "book") and (changed := _git(root, "status", "--porcelain", "--", "artifacts", "book")):
+        first = changed.splitlines()[0].split()[-1]
+        raise ReportError(
+            f"{first} has uncommitted changes, which publishing could overwrite; commit them, or undo them with "
+            "git restore artifacts book."
+        )
+
+
+def _git(root: Path, *words: str) -> str:
+    """What git answers; empty where there is no git, or where it does not know the folder."""
+    try:
+        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""

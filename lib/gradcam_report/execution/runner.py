@@ -1,13 +1,7 @@
-"""The chapters through papermill, and the site around them.
+"""The chapters through papermill: one of them, or a whole run and its site."""
 
-`execute` runs one chapter, `run_all` all of them into a run folder with a site of its own. A chapter is always executed
-from its clean source: outputs and parameters of an earlier execution are stripped.
-"""
-
-import difflib
 import logging
-import shutil
-import subprocess
+import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -15,44 +9,32 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
 
-from ..config import CHAPTERS, RETIRED, ReportError, known_names, parse_params, project_root
-from ..runs import plain
+from ..config import CHAPTERS, ReportError, project_root, user_path
+from ..formatting import PROGRESS, duration
 from ..runs.folder import RunFolder
-from ..runs.io import clear_temporaries, write_atomic
+from ..runs.io import write_atomic
+from . import site
+from .parameters import check_names, parameters_for
 
 
 class Refused(ReportError):
-    """A chapter stopped with a sentence of its own: the same parameters would stop it again."""
+    """A chapter stopped with a sentence of its own: the same parameters would stop it again.
+
+    `kind` is the name of the chapter's exception, a `ReportError` or a subclass of it.
+    """
+
+    def __init__(self, sentence: str, kind: str) -> None:
+        super().__init__(sentence)
+        self.kind = kind
 
 
-def read_parameters(path: Path) -> dict[str, Any]:
-    """Parameters from a YAML file, one flat mapping; raises `ReportError` when it is not one."""
-    try:
-        values = plain.yaml_file(path) or {}
-    except (OSError, ValueError) as error:
-        raise ReportError(f"{path} cannot be read ({' '.join(str(error).split())[:160]}); give a YAML file.") from None
-    if not isinstance(values, dict) or not all(isinstance(k, str) for k in values):
-        raise ReportError(f"{path} is not a mapping of parameter names to values; see params/quick.yaml for one.")
-    return values
-
-
-def parameters_for(chapter: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The full, checked parameter set of a chapter: `values` where it has such a parameter, defaults elsewhere."""
-    return parse_params(chapter, values).flat()
-
-
-def check_names(values: Mapping[str, Any]) -> None:
-    """Raise `ReportError` for a name that no chapter knows; say which are left aside because they are gone."""
-    known = known_names()
-    for name in values:
-        if name in RETIRED:
-            print(f"{name} is left aside: {RETIRED[name]}.")
-        elif name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"the parameters are {', '.join(sorted(known))}."
-            raise ReportError(f"No chapter has a parameter {name!r}; {hint}")
+def source_of(chapter: str, checkout: Path | None = None) -> Path:
+    """The chapter's notebook in a checkout (default: this one); raises `ReportError` when it is missing."""
+    source = (checkout or project_root()) / "book" / f"{chapter}.ipynb"
+    if not source.is_file():
+        raise ReportError(f"{source} is missing; work from the top of a checkout that holds it.")
+    return source
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -67,55 +49,49 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def source_of(chapter: str, book: Path | None = None) -> Path:
-    """The chapter's notebook in `book` (default: the project's); raises `ReportError` when it is missing."""
-    source = (book or project_root() / "book") / f"{chapter}.ipynb"
-    if not source.is_file():
-        raise ReportError(f"{source} is missing; work from the top of a checkout that holds it.")
-    return source
+def execute(chapter: str, out: Path, parameters: Mapping[str, Any], checkout: Path | None = None) -> float:
+    """Execute a chapter with papermill from its clean source and write it to `out`; returns seconds.
 
-
-def execute(chapter: str, out: Path, parameters: Mapping[str, Any], book: Path | None = None) -> float:
-    """Execute a chapter of `book` with papermill from the project's top folder and write it to `out`; returns seconds.
-
-    `parameters` that differ from the chapter's defaults are injected. A chapter that fails is written beside `out` as
-    `<name>.failed.ipynb` and raises `ReportError` with its last line; `out` keeps what it held.
+    It is executed in the working directory with this command's own Python, or in another `checkout`, its chapter and at
+    its top. `parameters` that differ from the chapter's defaults are injected. A chapter that fails is written beside
+    `out` as `<name>.failed.ipynb` and raises `Refused`, or another `ReportError`, with its last line; `out` keeps what
+    it held.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    for name in ("papermill", "asyncio"):
-        logging.getLogger(name).addFilter(of_something_else)
-    root, source = project_root(), source_of(chapter, book)
-    changed = {k: v for k, v in parameters.items() if v != parameters_for(chapter, {})[k]}
+    from .kernel import ThisPython
+
+    _log_no_end_of_kernels()
+    source, defaults = source_of(chapter, checkout), parameters_for(chapter, {})
     out.parent.mkdir(parents=True, exist_ok=True)
     prepared, done = out.with_suffix(".source.ipynb"), out.with_suffix(".failed.ipynb")
     nbformat.write(clean(nbformat.read(source, as_version=4)), prepared)
-    clear_temporaries(out.parent, out.name)
+    os.environ[PROGRESS] = "bar" if sys.stderr.isatty() else "lines"
     started = time.perf_counter()
     try:
         papermill.execute_notebook(
             str(prepared),
             str(done),
-            changed,
+            {name: value for name, value in parameters.items() if value != defaults[name]},
             kernel_name="python3",
+            kernel_manager_class=ThisPython,
             progress_bar=False,
-            cwd=str(root),
-            stderr_file=sys.stderr if sys.stderr.isatty() else None,  # the progress bars of long steps
+            cwd=str(checkout) if checkout else None,
+            stderr_file=sys.stderr,  # the progress of long steps
+            coalesce_streams=True,
             extra_arguments=["--IPKernelApp.log_level=50"],  # a local kernel's own log helps nobody, least at Ctrl-C
         )
     except PapermillExecutionError as error:
-        ours = error.ename in ("ReportError", "Diverged")  # their text is a sentence and needs no name
-        last = str(error.evalue) if ours else f"{error.ename}: {error.evalue}"
-        raise (Refused if ours else ReportError)(f"The chapter {chapter} stopped (see {done}): {last}") from None
+        raise _stopped(chapter, done, error) from None
     except DeadKernelError:
         raise ReportError(
             f"The chapter {chapter} was killed (see {done}), most likely for want of memory; use a smaller batch_size."
         ) from None
     finally:
         prepared.unlink(missing_ok=True)
+        os.environ.pop(PROGRESS, None)
     notebook = nbformat.read(done, as_version=4)
     notebook.metadata.papermill.update(input_path=f"book/{chapter}.ipynb", output_path=f"book/{chapter}.ipynb")
     write_atomic(out, nbformat.writes(notebook).encode() + b"\n")
@@ -123,62 +99,98 @@ def execute(chapter: str, out: Path, parameters: Mapping[str, Any], book: Path |
     return time.perf_counter() - started
 
 
-def of_something_else(record: logging.LogRecord) -> bool:
-    """Whether a log record is of anything but a kernel's end, which `execute` and the command tell in a sentence."""
+def _stopped(chapter: str, done: Path, error: Any) -> ReportError:
+    """The error for a chapter that raised one; a `ReportError` in it has a traceback of one line, its sentence."""
+    where = f"The chapter {chapter} stopped (see {done})"
+    if len(error.traceback) == 1:
+        return Refused(f"{where}: {error.evalue}", error.ename)
+    return ReportError(f"{where}: {error.ename}: {error.evalue}")
+
+
+def _log_no_end_of_kernels() -> None:
+    """Keep nbclient and asyncio from logging a kernel's end, which `execute` and the command tell in a sentence."""
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    for name in ("papermill", "asyncio"):
+        logging.getLogger(name).addFilter(_of_something_else)
+
+
+def _of_something_else(record: logging.LogRecord) -> bool:
     from nbclient.exceptions import DeadKernelError
 
     ended = record.exc_info is not None and isinstance(record.exc_info[1], DeadKernelError)
     return not ended and not record.getMessage().startswith("Kernel died")
 
 
-def expected_images(chapter: str, parameters: Mapping[str, Any]) -> float:
-    """A chapter's work in training images, for telling the time that is left."""
-    train = parameters.get("train_size") or 50_000
-    if chapter == "lr_finder":
-        return 0.7 * parameters["iterations"] * parameters["batch_size"] + 500
-    if chapter == "training":
-        tested = (parameters["test_size"] or 10_000) + min(train, 5_000)
-        return parameters["seeds"] * (parameters["epochs"] * (train + tested / 3) + 3 * tested + 500)
-    if chapter == "gradcam" and parameters["score_cam"]:
-        return 700.0 + 200 * (len(parameters["indices"]) or parameters["n_images"])
-    if chapter == "faithfulness":
-        return 1000 * parameters["probe_epochs"] + 10 * (parameters["photographs"] or 100) * parameters["steps"]
-    return 700.0
+def choose_chapters(first: str | None, only: str | None) -> list[str]:
+    """The chapters from `first` on, or `only` one, or all."""
+    names = list(CHAPTERS)
+    return [only] if only else names[names.index(first or names[0]) :]
 
 
 def run_all(
-    values: Mapping[str, Any], run_dir: str, chapters: Iterable[str] = tuple(CHAPTERS), site: bool = True
+    values: Mapping[str, Any], run_dir: str, chapters: Iterable[str] = tuple(CHAPTERS), build_site: bool = True
 ) -> Path | None:
     """Execute `chapters` with `values` into `run_dir`, then build a site from them; returns its index page.
 
     Every parameter is checked before the first chapter starts. Prints a line per chapter with the time left.
     """
     check_names(values)
-    folder = RunFolder(run_dir)
+    full = {chapter: parameters_for(chapter, dict(values, run_dir=run_dir)) for chapter in chapters}
+    folder = RunFolder(user_path(run_dir))
     if folder.published or (folder / "book").resolve() == (project_root() / "book").resolve():
         raise ReportError(f"run_dir is {run_dir!r}, the published report, which a rerun never writes; use runs/<name>.")
-    values = dict(values, run_dir=run_dir)
-    full = {chapter: parameters_for(chapter, values) for chapter in chapters}
     for chapter in full:
         source_of(chapter)
-    present = {chapter for chapter in CHAPTERS if (folder / "book" / f"{chapter}.ipynb").exists()}
-    if site and (missing := [chapter for chapter in CHAPTERS if chapter not in present | full.keys()]):
+    if build_site and (missing := _missing(folder, full)):
         print(f"No site will be built: {folder.name} does not hold the chapters {', '.join(missing)} yet.", flush=True)
-        site = False
+        build_site = False
     folder.prepare()
     on_data = [parameters for parameters in full.values() if "dataset" in parameters]
     dataset = choose_dataset(values) if on_data else ""
     for parameters in on_data:
         parameters["dataset"] = dataset
-    work = {chapter: expected_images(chapter, parameters) for chapter, parameters in full.items()}
-    started, done = time.perf_counter(), 0.0
+    _execute_all(folder, full)
+    return site.build_run(folder) if build_site else None
+
+
+def _missing(folder: RunFolder, chapters: Iterable[str]) -> list[str]:
+    """The chapters that the folder will not hold once `chapters` are executed into it."""
+    return [c for c in CHAPTERS if c not in chapters and not (folder / "book" / f"{c}.ipynb").exists()]
+
+
+def _execute_all(folder: RunFolder, full: Mapping[str, Mapping[str, Any]]) -> None:
+    expected = {chapter: expected_seconds(chapter, parameters) for chapter, parameters in full.items()}
+    spent = done = 0.0
     for number, (chapter, parameters) in enumerate(full.items(), 1):
         print(f"[{number}/{len(full)}] {chapter} ...", flush=True)
         seconds = execute(chapter, folder / "book" / f"{chapter}.ipynb", parameters)
-        done += work[chapter]
-        left = (time.perf_counter() - started) * (sum(work.values()) - done) / done
-        print(f"[{number}/{len(full)}] {chapter} took {seconds:.0f} s; about {left:.0f} s left", flush=True)
-    return build_run_site(folder) if site else None
+        spent, done = spent + seconds, done + expected.pop(chapter)
+        left = f"; about {duration(spent / done * sum(expected.values()))} left" if expected else ""
+        print(f"[{number}/{len(full)}] {chapter} took {duration(seconds)}{left}", flush=True)
+
+
+def expected_seconds(chapter: str, parameters: Mapping[str, Any]) -> float:
+    """About how long a chapter takes on two CPU cores that train on 50 images a second, nothing being stored yet.
+
+    Measured on such a machine; on others `run_all` scales it by the chapters that are finished.
+    """
+    seconds, rate = 5.0, 50.0  # to start a kernel and draw
+    if chapter == "lr_finder":
+        seconds += 0.7 * parameters["iterations"] * parameters["batch_size"] / rate  # it stops where the loss rises
+    if chapter == "training":
+        train, test = parameters["train_size"] or 50_000, parameters["test_size"] or 10_000
+        evaluated = parameters["epochs"] * (test + min(train, 5_000)) + 2 * test
+        seconds += parameters["seeds"] * (parameters["epochs"] * train + evaluated / 4) / rate
+    if chapter == "error_analysis":
+        seconds += 15
+    if chapter == "gradcam":
+        seconds += 15 + (2.7 * (len(parameters["indices"]) or parameters["n_images"]) if parameters["score_cam"] else 0)
+    if chapter == "explorer":
+        seconds += 35
+    if chapter == "faithfulness":
+        pictures = (parameters["photographs"] or 100) + parameters["drawings"]
+        seconds += 15 + 15 * parameters["probe_epochs"] + 0.04 * pictures * parameters["steps"]
+    return seconds
 
 
 def choose_dataset(values: Mapping[str, Any]) -> str:
@@ -190,43 +202,3 @@ def choose_dataset(values: Mapping[str, Any]) -> str:
     if asked.dataset == "cifar10":
         cifar10.locate(asked.data_root, datasets.CHOOSE_SHAPES)
     return datasets.resolve(asked).dataset
-
-
-def build_run_site(folder: RunFolder) -> Path:
-    """Build a site of the executed chapters in `folder/book` and the book's other pages; every page names the run."""
-    root = project_root()
-    book = folder / "book"
-    for page in (root / "book").iterdir():
-        if page.suffix != ".ipynb" and not page.is_symlink():
-            if page.is_dir():
-                shutil.copytree(page, book / page.name, dirs_exist_ok=True)
-            else:
-                shutil.copy(page, book / page.name)
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    record = folder.record("run")
-    shapes = record is not None and record["parameters"]["dataset"] == "shapes"
-    drawn = " on the embedded drawn shapes, not CIFAR-10" if shapes else ""
-    options = config["sphinx"]["config"].setdefault("html_theme_options", {})
-    options["announcement"] = f"A run of your own, {folder.name}{drawn}: not the published results."
-    write_atomic(folder / "_config.yml", yaml.safe_dump(config, sort_keys=False).encode())
-    shutil.copy(root / "_toc.yml", folder / "_toc.yml")
-    build(book, folder.path, folder / "_config.yml", folder / "_toc.yml")
-    return folder / "_build" / "html" / "index.html"
-
-
-def build(book: Path, out: Path, config: Path, toc: Path) -> None:
-    """Build a book into `out/_build/html` with warnings as errors; raises `ReportError` when that fails."""
-    folder = Path(sys.executable).parent
-    script = shutil.which("jupyter-book", path=str(folder))  # it cannot be run by `python -m`
-    if script is None:
-        raise ReportError(
-            f"jupyter-book is not in {folder}; install it with pip install -c constraints.txt -e '.[book]'."
-        )
-    command = [script, "build", "--all", "-W", "-n", "--keep-going", str(book)]
-    command += ["--path-output", str(out), "--config", str(config), "--toc", str(toc)]
-    done = subprocess.run(command, cwd=project_root(), capture_output=True, text=True)
-    if done.returncode:
-        log = out / "build.log"
-        write_atomic(log, (done.stdout + done.stderr).encode())
-        warnings = [x for x in (done.stdout + done.stderr).splitlines() if "WARNING" in x or "ERROR" in x]
-        raise ReportError(f"The site could not be built ({(warnings or ['no warning'])[0][:200]}); see {log}.")

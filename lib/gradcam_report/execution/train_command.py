@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..config import ReportError, TrainingParams, for_chapter
+from ..config import ReportError, TrainingParams, for_chapter, user_path
 from ..runs.folder import RunFolder
 from ..training import seeds
 from ..training.distributed import process_group
 from ..training.trained_run import train_or_load
-from . import runner
+from .parameters import check_names
 
 
 def run(values: Mapping[str, Any], run_dir: str) -> None:
@@ -16,8 +16,8 @@ def run(values: Mapping[str, Any], run_dir: str) -> None:
 
     Raises what `train_or_load` does, and `ReportError` for unknown or wrong parameters and for the published folder.
     """
-    runner.check_names(values)
-    if RunFolder(run_dir).published:
+    check_names(values)
+    if RunFolder(user_path(run_dir)).published:
         raise ReportError(f"run_dir is {run_dir!r}, the published run, which a rerun never writes; use runs/<name>.")
     own, _ = for_chapter("training", dict(values, run_dir=run_dir))
     params = TrainingParams.parse(own)

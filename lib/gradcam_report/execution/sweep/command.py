@@ -4,7 +4,6 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...config import CHAPTERS
@@ -55,13 +54,13 @@ def execute(arguments: argparse.Namespace) -> int:
     """
     from ...runs import lock
     from ...runs import sweep as records
-    from .. import runner
+    from .. import parameters, runner
     from . import plan
     from .engine import Resources
 
     resources = Resources(**{name: getattr(arguments, name) for name in Resources.model_fields})
     folder = plan.folder_for(arguments.out or f"runs/sweep-{arguments.chapter}")
-    values = runner.read_parameters(Path(arguments.params)) if arguments.params else {}
+    values = parameters.gather(arguments.params, [])
     runner.source_of(arguments.chapter)
     new = plan.request(arguments.chapter, arguments.set, values, folder)
     slugs = [point.slug for point in new.points]

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...config import ReportError, field_names, params_class, project_root
-from ...runs import plain
 from ...runs.folder import RunFolder, difference
 from ...runs.sweep import MACHINE, SWEEP, WRITES_RUN, SweepPoint, SweepRecord, Value, read
 from .. import runner
+from ..parameters import assignments, check_names
 from . import grid
 
 
@@ -18,19 +18,17 @@ def request(chapter: str, pairs: Sequence[str], values: Mapping[str, Any], folde
     A single value of a parameter that is an axis of the sweep in `folder` is one of that axis. Raises `ReportError` for
     parameters that the chapter would refuse, and for trainings without held-out images.
     """
-    runner.check_names(values)
+    check_names(values)
     shared = {name: value for name, value in values.items() if name in field_names(chapter)}
     known = list(read(folder).axes) if (folder / SWEEP).exists() else []
     axes: dict[str, list[Value]] = {}
-    for name, text in {pair.partition("=")[0]: pair for pair in pairs}.items():  # the last -p of a name counts
-        plain.assignments([text])
-        parts, several = grid.expand(name, text.partition("=")[2])
-        parsed = [plain.assignments([f"{name}={part}"])[name] for part in parts]
+    for name, text in assignments(pairs).items():
+        parts, several = grid.expand(name, text)
         shared.pop(name, None)
         if several or name in known:
-            axes[name] = parsed
+            axes[name] = list(parts)
         else:
-            shared[name] = parsed[0]
+            shared[name] = parts[0]
     if not axes:
         raise ReportError(
             "No parameter is given several values; give a list or a range, as in -p max_lr=0.1,0.2 -p seed=0..4."

@@ -1,0 +1,123 @@
+"""What a user gives to the commands: the parameter's type decides what a value means, on every route."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradcam_report.config import CHAPTERS, RETIRED, ReportError, field_names
+from gradcam_report.execution import parameters
+
+
+def by_command(chapter: str, name: str, text: str) -> object:
+    return parameters.parameters_for(chapter, parameters.assignments([f"{name}={text}"]))[name]
+
+
+def by_file(chapter: str, name: str, text: str, folder: Path) -> object:
+    (folder / "some.yaml").write_text(f"{name}: {text}\n")
+    return parameters.parameters_for(chapter, parameters.read_file(str(folder / "some.yaml")))[name]
+
+
+@pytest.mark.parametrize(
+    ("chapter", "name", "text", "value"),
+    [
+        ("training", "epochs", "5", 5),
+        ("training", "weight_decay", "5e-4", 0.0005),
+        ("training", "weight_decay", "1", 1.0),
+        ("training", "force", "true", True),
+        ("training", "force", "no", False),
+        ("training", "run_dir", "007", "007"),
+        ("training", "run_dir", "1e3", "1e3"),
+        ("training", "run_dir", "2024-01-01", "2024-01-01"),
+        ("training", "flip", "none", "none"),
+        ("gradcam", "layers", "[layer3, layer4]", ["layer3", "layer4"]),
+        ("gradcam", "layers", '["layer4"]', ["layer4"]),
+        ("gradcam", "indices", "[3, 14]", [3, 14]),
+    ],
+)
+def test_a_value_means_the_same_in_a_file_and_in_a_command(
+    tmp_path: Path, chapter: str, name: str, text: str, value: object
+) -> None:
+    for read in (by_command(chapter, name, text), by_file(chapter, name, text, tmp_path)):
+        assert read == value and type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("epochs", "many", "epochs is 'many'"),
+        ("epochs", "5.5", "epochs is '5.5'"),
+        ("epochs", "true", "epochs is 'true'"),
+        ("epochs", "", "epochs is ''"),
+        ("force", "1", "force is '1'"),
+    ],
+)
+def test_what_the_type_does_not_take_is_quoted(tmp_path: Path, name: str, text: str, words: str) -> None:
+    for read in (lambda: by_command("training", name, text), lambda: by_file("training", name, text, tmp_path)):
+        with pytest.raises(ReportError, match=words):
+            read()
+
+
+@given(st.floats(0, 100) | st.integers(0, 100))
+def test_every_number_comes_back(number: float) -> None:
+    assert by_command("training", "max_lr", repr(number)) == number
+
+
+@given(st.text())
+def test_text_keeps_its_spelling(text: str) -> None:
+    assert parameters.assignments([f"results={text}"]) == {"results": text}
+
+
+@pytest.mark.parametrize("pair", ["epochs", "=5", ""])
+def test_what_is_no_assignment_is_quoted(pair: str) -> None:
+    with pytest.raises(ReportError, match="write -p NAME=VALUE") as caught:
+        parameters.assignments([pair])
+    assert repr(pair) in str(caught.value)
+
+
+def test_a_file_gives_way_to_p_and_the_last_p_wins(tmp_path: Path) -> None:
+    (tmp_path / "some.yaml").write_text("epochs: 3  # passes\nseed: 1\n")
+    gathered = parameters.gather(str(tmp_path / "some.yaml"), ["epochs=5", "epochs=7"])
+    assert gathered == {"epochs": "7", "seed": "1"}
+    (tmp_path / "empty.yaml").write_text("# nothing yet\n")
+    assert parameters.gather(str(tmp_path / "empty.yaml"), []) == {}
+
+
+def test_a_file_is_sought_in_the_home_folder_in_the_users_folder_and_in_the_checkout(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "book" / "below").mkdir()
+    monkeypatch.chdir(project / "book" / "below")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for folder, name in ((tmp_path, "~/a.yaml"), (project / "book" / "below", "b.yaml"), (project, "c.yaml")):
+        (folder / Path(name).name).write_text("epochs: 3\n")
+        assert parameters.read_file(name) == {"epochs": "3"}
+
+
+@pytest.mark.parametrize("content", [b"- epochs", b"epochs", b"a: [", b"\t", b"\xff\xfe\x00", None])
+def test_a_file_that_is_no_mapping_is_refused_in_one_sentence(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "some.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ReportError, match=r"some\.yaml") as caught:
+        parameters.read_file(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_no_chapter_knows_is_refused_and_a_retired_one_left_aside(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(RETIRED, "gone", "it did nothing")
+    parameters.check_names({"epochs": 1, "method": "gradcam", "gone": 3})
+    assert "gone is left aside" in capsys.readouterr().out
+    with pytest.raises(ReportError, match="'epohcs'; did you mean epochs"):
+        parameters.check_names({"epochs": 1, "epohcs": 1})
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_each_chapter_gets_its_own_of_a_flat_list_and_defaults_for_the_rest(name: str) -> None:
+    given = parameters.parameters_for(name, {"epochs": 3, "method": "layercam", "seed": 7})
+    assert list(given) == list(field_names(name))
+    for other, value in {"epochs": 3, "method": "layercam", "seed": 7}.items():
+        assert given.get(other, value) == value
