@@ -13,7 +13,8 @@ import pytest
 from gradcam_report.config import ReportError, parse_params
 from gradcam_report.runs.folder import RunFolder
 from gradcam_report.runs.lock import FolderInUse, locked
-from gradcam_report.training import lr_range_test, trainer
+from gradcam_report.training.lr_range_test import measure_or_load
+from gradcam_report.training.trained_run import train_or_load
 
 HOLDER = """
 import time
@@ -70,7 +71,7 @@ def test_range_test_and_training_work_alone_in_their_folder(project: Path, narro
     small = {"dataset": "shapes", "train_size": 32, "test_size": 16, "batch_size": 16, "run_dir": "runs/x"}
     small |= {"iterations": 10} if chapter == "lr_finder" else {"epochs": 1}
     params = parse_params(chapter, small)
-    work = lr_range_test.in_run if chapter == "lr_finder" else trainer.in_run
+    work = measure_or_load if chapter == "lr_finder" else train_or_load
     with locked(RunFolder("runs/x")), pytest.raises(FolderInUse):
         work(params)
     assert not list((project / "runs" / "x").glob("*.json"))

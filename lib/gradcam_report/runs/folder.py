@@ -16,8 +16,6 @@ from typing import Any, TypeVar
 
 from ..config import PUBLISHED, PUBLISHED_SWEEP, PUBLISHED_VARIANTS, ReportError, project_root, short
 from .io import read_json, read_record, unwritable
-from .provenance import current_commit
-from .provenance import provenance as _provenance
 from .records import Metrics, RangeTestRecord, RangeTestRecipe, RunRecord, TrainingRecipe
 
 R = TypeVar("R", RunRecord, RangeTestRecord)
@@ -103,10 +101,9 @@ def resolve_folder(
     )
 
 
-def other_seeds(folder: RunFolder, record: Any) -> dict[int, RunFolder]:
+def other_seeds(folder: RunFolder, record: RunRecord) -> dict[int, RunFolder]:
     """By seed, the finished runs `seed-<number>` in a run's folder that differ from its `record` in the seed alone."""
-    own = record.parameters if isinstance(record, RunRecord) else TrainingRecipe(**record["parameters"])
-    found = {}
+    found, own = {}, record.parameters
     for stored in map(RunFolder, folder.path.glob("seed-*")):
         other = stored.record(RunRecord)
         seed = other.parameters.seed if other else own.seed
@@ -120,33 +117,3 @@ def difference(stored: Mapping[str, Any], requested: Mapping[str, Any]) -> str:
     names = [n for n in {**stored, **requested} if stored.get(n) != requested.get(n)]
     shown = [f"{n} {short(stored.get(n))} there, {short(requested.get(n))} requested" for n in names[:4]]
     return "; ".join(shown) + ("; ..." if len(names) > 4 else "")
-
-
-# Until every caller passes models
-
-
-Record = dict[str, Any]
-commit = current_commit
-
-
-def settle(run_dir: str, stage: str, parameters: Mapping[str, Any], force: bool) -> tuple[RunFolder, Record | None]:
-    """`resolve_folder` for plain dictionaries."""
-    folder = RunFolder(run_dir)
-    record = folder.record(stage)
-    if folder.published and (force or record is None or record["parameters"] != parameters):
-        digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
-        folder = RunFolder(f"runs/{stage}-{digest}")
-        record = folder.record(stage)
-    if record is None or force:
-        return folder, None
-    if record["parameters"] == parameters:
-        return folder, record
-    raise ReportError(
-        f"{folder.name} holds a run of another recipe ({difference(record['parameters'], parameters)}); "
-        "choose another run_dir, or add -p force True to replace it."
-    )
-
-
-def provenance(compute: str, data: str, seconds: float, commit: str | None) -> dict[str, Any]:
-    """`provenance.provenance` as a plain dictionary."""
-    return _provenance(compute, data, seconds, commit).model_dump()

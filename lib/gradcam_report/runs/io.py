@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from ..config import ReportError
 
 Model = TypeVar("Model", bound=BaseModel)
-LARGEST = 1e12
+RERUN = "delete it and run the chapter that makes it again"
 
 
 class Contents(dict[str, Any]):
@@ -32,9 +32,6 @@ class Contents(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         raise unreadable(self.path, f"{name} is missing")
-
-
-RERUN = "delete it and run the chapter that makes it again"
 
 
 def unreadable(path: Path, why: object, remedy: str = RERUN) -> ReportError:
@@ -99,11 +96,20 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_record(path: Path, kind: type[Model], remedy: str = RERUN) -> Model:
     """Read a JSON file as a record of this model; raises `ReportError` with the `remedy` when it is not one."""
     try:
-        return kind.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error, remedy) from None
+    return parse_record(content, kind, path, remedy)
+
+
+def parse_record(content: bytes | str, kind: type[Model], path: Path, remedy: str = RERUN) -> Model:
+    """Parse JSON that the file `path` holds, see `read_record`."""
+    try:
+        return kind.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise unreadable(path, ": ".join([*map(str, first["loc"]), first["msg"]]), remedy) from None
-    except (OSError, ReportError) as error:
+    except ReportError as error:  # of a parameter, see `config.Params`
         raise unreadable(path, error, remedy) from None
 
 

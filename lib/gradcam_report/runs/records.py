@@ -4,7 +4,6 @@ A key that a record does not know is ignored, so that a later version may add on
 default; where there is none, the file is damaged.
 """
 
-from collections.abc import ItemsView
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,12 +25,6 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self, name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return getattr(self, name, default)
-
 
 class Recipe(OptimConfig, AugmentConfig, DataConfig):
     """The parameters that decide a result: two computations of the same recipe on one machine give the same numbers."""
@@ -46,15 +39,6 @@ class Recipe(OptimConfig, AugmentConfig, DataConfig):
         """The recipe of a chapter's parameters; `resolved` values replace those that stood for a choice ("auto", 0)."""
         names = {name for name, field in cls.model_fields.items() if not field.exclude}
         return cls(**{name: value for name, value in (params.flat() | resolved).items() if name in names})
-
-    def __getitem__(self, name: str) -> Any:
-        return self.model_dump()[name]
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return getattr(self, name, default)
-
-    def items(self) -> ItemsView[str, Any]:
-        return self.model_dump().items()
 
 
 class TrainingRecipe(ScheduleConfig, Recipe):

@@ -1,7 +1,6 @@
 """Studies of the recipe: short trainings that differ in one thing, see benchmarks/study.py."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from ..config import DATASET_NAMES, AugmentConfig, OptimConfig, ReportError, ScheduleConfig, project_root
 from ..runs import io
-from ..runs.records import Accuracy, Count, Record
+from ..runs.records import Accuracy, Count, Recipe, Record
 
 BASE = "the recipe"  # name of the training without changes
 CHANCE = 0.1  # accuracy of a network that knows nothing of ten classes
@@ -96,10 +95,10 @@ class Study(Record):
         best = max(self.means.values())
         return float(np.sqrt(2 * best * (1 - best) / self.protocol.val_size))
 
-    def fits(self, parameters: Mapping[str, Any]) -> bool:
-        """Whether the rates of a run with these `parameters` mean the same as those of the study."""
+    def fits(self, recipe: Recipe) -> bool:
+        """Whether the rates of a run of this `recipe` mean the same as those of the study."""
         own = self.recipe.model_dump() | self.protocol.model_dump()
-        return all(parameters[name] == own[name] for name in RATES_DEPEND_ON)
+        return all(getattr(recipe, name) == own[name] for name in RATES_DEPEND_ON)
 
     def differences(self) -> dict[str, float]:
         """By how much each other name is better than `BASE` in accuracy (0-1), the best first."""

@@ -3,20 +3,21 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import torch
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ..config import ReportError
 from ..runs import io
 from ..runs.folder import RunFolder, difference
-from ..runs.records import RunRecord, TrainingRecipe
+from ..runs.records import Record, RunRecord, TrainingRecipe
 
 CHECKPOINT = "checkpoint.safetensors"
 
 
-class State(BaseModel):
+class State(Record):
     """What a checkpoint holds besides tensors, after `epoch` epochs; `history` has a list for each column.
 
     `machines` describes what computed the epochs, `wall_seconds` how long they took, `precision` is that of training.
@@ -28,6 +29,12 @@ class State(BaseModel):
     machines: list[str] = Field(default_factory=list)
     wall_seconds: float = 0.0
     precision: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if any(len(column) != self.epoch for column in self.history.values()):
+            raise ValueError(f"the history is not one of {self.epoch} epochs")
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +107,4 @@ class Checkpoints:
 def read(folder: RunFolder) -> Checkpoint:
     """The folder's checkpoint; raises `ReportError` for a damaged file."""
     tensors, metadata = io.read_tensors(folder / CHECKPOINT)
-    try:
-        state = State.model_validate_json(metadata.get("state", ""))
-        if any(len(column) != state.epoch for column in state.history.values()):
-            raise ValueError(f"its history is not one of {state.epoch} epochs")
-    except (ValidationError, ValueError) as error:
-        raise io.unreadable(folder / CHECKPOINT, error) from None
-    return Checkpoint(state, tensors)
+    return Checkpoint(io.parse_record(metadata.get("state", ""), State, folder / CHECKPOINT), tensors)
