@@ -135,7 +135,7 @@ class SelectionConfig(Params):
 
 
 class HumanConfig(Params):
-    """Where the human judgements are: empty for HUMAN_LABELS_ROOT or `data/human-labels`, fetched where missing."""
+    """Folder of the human labels; empty for HUMAN_LABELS_ROOT or `data/human-labels`, downloaded where missing."""
 
     human_root: PathText = ""
 
