@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import notebooks
 import numpy as np
 import papermill
 import pytest
+import reading
 from myst_nb.core.variables import format_plain_text
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
@@ -32,11 +32,11 @@ def path(name: str) -> Path:
 
 
 def code(name: str) -> list[nbformat.NotebookNode]:
-    return notebooks.cells(path(name))
+    return reading.cells(path(name))
 
 
 def glued(name: str) -> dict[str, Any]:
-    return notebooks.glued(path(name))
+    return reading.glued(path(name))
 
 
 def fields(name: str) -> list[tuple[str, str, Any]]:
@@ -92,7 +92,7 @@ def test_code_cells_are_short(name: str) -> None:
 
 @chapters
 def test_nothing_written_tells_of_a_machine_or_a_warning(name: str) -> None:
-    written = notebooks.texts(path(name))
+    written = reading.texts(path(name))
     assert not [text for text in written if "Warning" in text]
     metadata = str(nbformat.read(path(name), as_version=4).metadata)
     for text in [*written, *(c.source for c in code(name)), metadata.replace("'", " ")]:
@@ -104,7 +104,7 @@ def test_nothing_written_tells_of_a_machine_or_a_warning(name: str) -> None:
 
 @chapters
 def test_executed_once_from_top_to_bottom_without_error_with_its_defaults(name: str) -> None:
-    notebooks.assert_completed(path(name))
+    reading.assert_completed(path(name))
     assert not nbformat.read(path(name), as_version=4).metadata.papermill.parameters
     assert not [c for c in code(name) if "injected-parameters" in c.metadata.get("tags", [])]
 
@@ -114,7 +114,7 @@ def test_every_number_in_the_prose_is_recorded_and_can_be_formatted() -> None:
     for page in (*BOOK.glob("*.md"), *BOOK.glob("*.ipynb")):
         prose = page.read_text(encoding="utf-8")
         if page.suffix == ".ipynb":
-            prose = "\n".join(c.source for c in notebooks.cells(page, "markdown"))
+            prose = "\n".join(c.source for c in reading.cells(page, "markdown"))
         for where, key, form in re.findall(r"\{glue:text\}`(?:(\w+)\.ipynb::)?(\w+)(?::([^`]*))?`", prose):
             assert format_plain_text(repr(recorded[where or page.stem][key]), form), (page.name, key)
 
@@ -207,4 +207,4 @@ def test_the_range_test_page_shows_the_recorded_range_test() -> None:
 def test_the_published_run_is_of_the_chapters_recipe_on_real_photographs() -> None:
     publish.require_defaults(run_folder.RunFolder(REFERENCE))
     assert io.read_json(REFERENCE / "run.json")["parameters"]["dataset"] == "cifar10"
-    assert not [text for name in CHAPTERS for text in notebooks.texts(path(name)) if "Not CIFAR-10" in text]
+    assert not [text for name in CHAPTERS for text in reading.texts(path(name)) if "Not CIFAR-10" in text]
