@@ -72,8 +72,8 @@ def require_defaults(source: RunFolder) -> dict[int, RunFolder]:
         source.need(name, "lr_finder")
     for name in TRAINING_FILES:
         source.need(name, "training")
-    trained = source.record(RunRecord)
-    _require_recipe(source, "lr_finder", source.record(RangeTestRecord), RangeTestRecipe.of(RangeTestParams()))
+    trained = source.run()
+    _require_recipe(source, "lr_finder", source.range_test(), RangeTestRecipe.of(RangeTestParams()))
     _require_recipe(source, "training", trained, TrainingRecipe.of(TrainingParams()))
     seeds = other_seeds(source, trained)
     for seed in seeds.values():

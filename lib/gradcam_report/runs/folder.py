@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..config import PUBLISHED, PUBLISHED_SWEEP, PUBLISHED_VARIANTS, ReportError, project_root, short
-from .io import read_json, read_record, unwritable
+from .io import read_record, unwritable
 from .records import Metrics, RangeTestRecord, RangeTestRecipe, RunRecord, TrainingRecipe
 
 R = TypeVar("R", RunRecord, RangeTestRecord)
@@ -37,17 +37,18 @@ class RunFolder:
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
-    def record(self, kind: Any) -> Any:
+    def record(self, kind: type[R]) -> R | None:
         """The record of the folder's training or range test, None where there is none."""
-        if isinstance(kind, str):  # until every caller names a model
-            path = self.path / f"{kind}.json"
-            return read_json(path) if path.exists() else None
         path = self.path / kind.FILE
         return read_record(path, kind) if path.exists() else None
 
     def run(self) -> RunRecord:
         """The record of the folder's training; raises `ReportError` where there is none."""
         return read_record(self.need(RunRecord.FILE, "training"), RunRecord)
+
+    def range_test(self) -> RangeTestRecord:
+        """The record of the folder's range test; raises `ReportError` where there is none."""
+        return read_record(self.need(RangeTestRecord.FILE, "lr_finder"), RangeTestRecord)
 
     def metrics(self) -> Metrics:
         """The scores of the folder's training; raises `ReportError` where there is none."""

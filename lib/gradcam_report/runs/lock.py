@@ -61,6 +61,3 @@ def locked(folder: RunFolder, option: str = "run_dir") -> Iterator[None]:
             ) from None
         clear_temporaries(folder.path)
         yield
-
-
-held = locked  # until every caller says locked
