@@ -1,6 +1,6 @@
-"""What the benchmarks share: timing, commands, and a file of results that each of them adds its part to."""
+"""What the benchmarks share: a trainer to time, timing, and a file of results that each of them adds its part to."""
 
-import contextlib
+import argparse
 import os
 import resource
 import statistics
@@ -8,43 +8,81 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gradcam_report.config import ReportError, project_root
+from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, ReportError, ScheduleConfig, project_root
+from gradcam_report.data import datasets
 from gradcam_report.runs import io
+from gradcam_report.runs.provenance import current_commit, provenance
+from gradcam_report.runs.records import Provenance
+from gradcam_report.training.device import Device
+from gradcam_report.training.distributed import SINGLE_PROCESS, ProcessGroup
+from gradcam_report.training.trainer import Recipe, Trainer
 
-RESULTS = Path(__file__).parent / "results.json"
-
-
-def wait(device: torch.device) -> None:
-    """Let a GPU finish what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    elif device.type == "mps":
-        torch.mps.synchronize()
+Work = Callable[[], Any]
 
 
-def timed(device: torch.device, work: Callable[[], Any]) -> float:
-    """Seconds that `work` takes, with what it gave to a GPU."""
-    wait(device)
+def arguments(doc: str | None, **options: tuple[Any, str]) -> argparse.ArgumentParser:
+    """A parser with --device, --out and the `options`: name -> default, and what it means."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results.json"))
+    for name, (default, words) in options.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=words)
+    return parser
+
+
+def settings(asked: argparse.Namespace) -> dict[str, Any]:
+    """The options as results record them."""
+    return {name: value for name, value in vars(asked).items() if name not in ("out", "point", "worker")}
+
+
+def synthetic(images: int) -> datasets.Dataset:
+    """So many synthetic training images."""
+    return datasets.load(DataConfig(dataset="shapes", train_size=images, test_size=16))
+
+
+def build_trainer(
+    dataset: datasets.Dataset, batch: int, device: Device, group: ProcessGroup = SINGLE_PROCESS
+) -> Trainer:
+    """The report's own training of the published recipe, with another batch size."""
+    schedule = ScheduleConfig(epochs=1000, max_lr=0.01)  # long enough for any number of steps
+    return Trainer(dataset, Recipe(AugmentConfig(), OptimConfig(batch_size=batch), schedule, 0), device, group=group)
+
+
+def timed(device: torch.device, work: Work) -> float:
+    """Seconds that `work` takes, with what it started on a GPU."""
+    wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(device.type, lambda: None)
+    wait()
     started = time.perf_counter()
     work()
-    wait(device)
+    wait()
     return time.perf_counter() - started
 
 
-def in_turns(ways: dict[str, Callable[[], Any]], device: torch.device, repeats: int) -> dict[str, list[float]]:
+@dataclass(frozen=True)
+class Way:
+    """A way to work: `work` is timed, `prepare` comes before it and is not, `context` is around both."""
+
+    work: Work
+    prepare: Work = bool
+    context: Callable[[], AbstractContextManager[Any]] = nullcontext
+
+
+def in_turns(ways: dict[str, Way], device: torch.device, repeats: int) -> dict[str, list[float]]:
     """Seconds of each way, `repeats` times in turns, after one time each that is not counted."""
-    for work in ways.values():
-        work()
-    found: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(repeats):
-        for name, work in ways.items():
-            found[name].append(timed(device, work))
-    return found
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats + 1):
+        for name, way in ways.items():
+            with way.context():
+                way.prepare()
+                seconds[name].append(timed(device, way.work))
+    return {name: values[1:] for name, values in seconds.items()}
 
 
 def spread(values: list[float]) -> dict[str, Any]:
@@ -59,56 +97,43 @@ def ratio(above: list[float], below: list[float]) -> dict[str, Any]:
 
 def peak_memory(device: torch.device) -> dict[str, float]:
     """GiB: the peak so far of this process's resident memory and, on a GPU, of what it took of the device's."""
-    found = {"resident": _resident()}
+    unit = 2**30 if sys.platform == "darwin" else 2**20
+    found = {"resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    with suppress(OSError):  # Linux counts the parent's peak in what getrusage says of a child
+        found["resident"] = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 2**20
     if device.type == "cuda":
         found["device"] = torch.cuda.max_memory_allocated(device) / 2**30
     return found
 
 
-def _resident() -> float:
-    with contextlib.suppress(OSError):  # Linux counts the parent's peak in what getrusage tells of a child
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        return int(status.split("VmHWM:")[1].split()[0]) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
-
-
-def output(words: list[str], environment: dict[str, str] | None = None) -> str:
-    """What a command writes; raises `ReportError` with the last line of its complaints when it fails."""
+def output(*words: str, **environment: str) -> str:
+    """What a command prints; raises `ReportError` with the last line of its errors when it fails."""
     try:
-        done = subprocess.run(words, cwd=project_root(), env=environment, capture_output=True, text=True)
+        done = subprocess.run(words, cwd=project_root(), env=os.environ | environment, capture_output=True, text=True)
     except OSError as error:
         raise ReportError(f"{words[0]} cannot be started ({error.strerror}); install the report with make.") from None
+    lines = done.stderr.splitlines() or ["silently"]
     if done.returncode:
-        told = [line for line in done.stderr.splitlines() if "Error" in line or line.startswith("gradcam-report")]
-        raise ReportError(f"{' '.join(words)} failed: {(told or done.stderr.splitlines() or ['silently'])[-1]}")
+        raise ReportError(f"{' '.join(words)} failed: {([line for line in lines if 'Error' in line] or lines)[-1]}")
     return done.stdout
 
 
-def seconds(words: list[str]) -> float:
-    """How long a command takes; raises as `output` does."""
-    started = time.perf_counter()
-    output(words)
-    return time.perf_counter() - started
+def begin(out: Path) -> Callable[[Device, str], Provenance]:
+    """Prove that `out` can take results, before anything is measured.
 
-
-def results(out: Path) -> dict[str, Any]:
-    """What a file of results holds so far; raises `ReportError` when it, or its folder, would not take more.
-
-    To be asked before anything is measured.
+    Returns what makes the provenance afterwards, of a device and a data set.
     """
-    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK):  # it is replaced as a whole
-        raise ReportError(f"{out} cannot be written; name another file with --out.")
-    if not out.exists():
-        return {}
-    try:
-        return io.read_json(out)
-    except ReportError:
-        raise ReportError(f"{out} is damaged; delete it or name another file with --out.") from None
+    add(out)
+    started, commit = time.perf_counter(), current_commit()
+    return lambda device, data: provenance(device.describe(), data, time.perf_counter() - started, commit)
 
 
 def add(out: Path, **parts: Any) -> None:
     """Put parts into a file of results, atomically; what other benchmarks measured stays in it."""
-    io.write_json(out, results(out) | parts)
+    try:
+        io.write_json(out, (io.read_json(out) if out.exists() else {}) | parts)
+    except ReportError as error:
+        raise ReportError(f"{out} is damaged or cannot be written; name another file with --out.") from error
 
 
 def start(name: str, main: Callable[[], None]) -> None:
@@ -117,3 +142,5 @@ def start(name: str, main: Callable[[], None]) -> None:
         main()
     except ReportError as error:
         raise SystemExit(f"{name}: {error}") from None
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"{name}: {error.name} is missing; install it with pip install -e '.[test]'.") from None

@@ -9,29 +9,25 @@ from torch import Tensor, nn
 
 from gradcam_report.training.trainer import Trainer
 
-PATCHES_FROM = 5_000  # training images; nine hundred patches of each are plenty for 27 numbers' covariance
+PATCHES_FROM = 5_000  # training images; nine hundred patches of each are plenty for the covariance of 27 numbers
 
 
 def whitening_filters(images: Tensor, size: int = 3, floor: float = 5e-4) -> Tensor:
-    """Filters whose answers to the patches of `images` are uncorrelated and of variance 1, each with both signs.
+    """Filters whose outputs on the patches of `images` are uncorrelated and of variance 1, each with both signs.
 
     float32 (N, C, H, W), normalised -> float32 (2 C size^2, C, size, size): eigenvectors of the patches' covariance,
     each divided by the root of (its eigenvalue + `floor`) (Page 2019, "How to train your ResNet" 8; Jordan
     2024, https://arxiv.org/abs/2404.00498, section 3.1).
     """
-    channels = images.shape[1]
     patches = F.unfold(images, size).transpose(1, 2).flatten(0, 1)
     values, vectors = torch.linalg.eigh(torch.cov(patches.T.double()))
     filters = (vectors / (values + floor).sqrt()).T.flip(0)
-    return torch.cat([filters, -filters]).float().view(-1, channels, size, size)
+    return torch.cat([filters, -filters]).float().unflatten(1, (images.shape[1], size, size))
 
 
 @torch.no_grad()
 def whitening(trainer: Trainer) -> None:
-    """Fill the first filters of the first layer with `whitening_filters` and let the layer stay as it is.
-
-    It has to stay: Muon turns a layer by its rate at every step, and would soon have turned this one away.
-    """
+    """Fill the first filters of the first layer with `whitening_filters`, and freeze the layer: Muon would turn it."""
     images = trainer.data.normalizer(trainer.data.train.images[:PATCHES_FROM])
     first: nn.Conv2d = trainer.net.conv1
     filters = whitening_filters(images)[: len(first.weight)]
@@ -50,7 +46,7 @@ class Lookahead:
     def __init__(self, trainer: Trainer, every: int = 5) -> None:
         self.weights = [t for t in trainer.net.state_dict().values() if t.is_floating_point()]
         self.slow = [t.clone() for t in self.weights]
-        self.steps, self.every, self.step = trainer.steps * trainer.recipe.schedule.epochs, every, 0
+        self.steps, self.every, self.step = trainer.schedule.total_steps, every, 0
 
     @torch.no_grad()
     def __call__(self, *_: object) -> None:
@@ -69,13 +65,12 @@ def lookahead(trainer: Trainer) -> None:
     trainer.optimizer.register_step_post_hook(Lookahead(trainer))
 
 
-def quick_shifts(trainer: Trainer, factor: float = 8.0) -> None:
-    """Give BatchNorm's shifts `factor` times the rate of the other parameters that SGD moves (Page 2019, part 6)."""
-    shifts = [m.bias for m in trainer.net.modules() if isinstance(m, nn.BatchNorm2d)]
-    group = next(g for g in trainer.optimizer.param_groups if set(shifts) <= set(g["params"]))
-    group["params"] = [p for p in group["params"] if p not in set(shifts)]
-    own = {name: value for name, value in group.items() if name != "params"}
-    trainer.optimizer.add_param_group({**own, "params": shifts, "scale": group.get("scale", 1.0) * factor})
+def faster_batchnorm_bias(trainer: Trainer, factor: float = 8.0) -> None:
+    """Give BatchNorm's biases `factor` times the rate of the other parameters that SGD moves (Page 2019, part 6)."""
+    biases = [m.bias for m in trainer.net.modules() if isinstance(m, nn.BatchNorm2d)]
+    group = next(g for g in trainer.optimizer.param_groups if set(biases) <= set(g["params"]))
+    group["params"] = [p for p in group["params"] if p not in set(biases)]
+    trainer.optimizer.add_param_group({**group, "params": biases, "scale": group.get("scale", 1.0) * factor})
 
 
-INGREDIENTS = {"whitening": whitening, "lookahead": lookahead, "quick shifts": quick_shifts}
+INGREDIENTS = {"whitening": whitening, "lookahead": lookahead, "quick shifts": faster_batchnorm_bias}

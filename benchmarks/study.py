@@ -8,14 +8,14 @@ Results go to benchmarks/<study>.json, a point at a time: what is there is not t
 goes on where it was. Points of another length or recipe need another file (--out).
 """
 
-import argparse
 import contextlib
+import itertools
 import math
 import time
 from pathlib import Path
 from typing import Any
 
-from common import start
+from common import arguments, start
 from ingredients import INGREDIENTS
 from tqdm import tqdm
 
@@ -28,7 +28,6 @@ from gradcam_report.training.device import keep_memory, resolve
 from gradcam_report.training.evaluation import predict, score
 from gradcam_report.training.trainer import Diverged, Recipe, Trainer
 
-HERE = Path(__file__).parent
 # Each point: its name and the parameters in which it differs from the published recipe, or an ingredient not in it.
 STUDIES: dict[str, dict[str, dict[str, Any]]] = {
     # From below what the rules of the range test suggest up to where nothing is learnt.
@@ -58,85 +57,76 @@ STUDIES: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def train_point(
-    dataset: datasets.Dataset, changes: dict[str, Any], seed: int, epochs: int, device: str
+    dataset: datasets.Dataset, changes: dict[str, Any], seed: int, epochs: int, device_name: str
 ) -> dict[str, Any]:
     """Train one point and judge it on the validation images, in the weights' last state and fp32.
 
     A training whose loss does not stay finite is a result too: its scores are None.
     """
-    values = {**changes, "epochs": epochs, "seed": seed}
-    ingredient = values.pop("ingredient", None)
-    params = TrainingParams.parse(values)
-    compute = resolve(device, params.optim.precision)
-    trainer = Trainer(dataset, Recipe(params.augment, params.optim, params.schedule, seed), compute)
-    if compute.compiles:
+    params = TrainingParams.parse({k: v for k, v in changes.items() if k != "ingredient"} | {"epochs": epochs})
+    device = resolve(device_name, params.optim.precision)
+    trainer = Trainer(dataset, Recipe(params.augment, params.optim, params.schedule, seed), device)
+    if device.compiles:
         trainer.compile()
-    if ingredient:
-        INGREDIENTS[ingredient](trainer)
+    if "ingredient" in changes:
+        INGREDIENTS[changes["ingredient"]](trainer)
     found: dict[str, Any] = dict.fromkeys(("val_loss", "val_accuracy", "train_loss", "train_accuracy"))
     started = time.perf_counter()
-    bar = tqdm(total=epochs, unit="epoch", leave=False)
-    with bar, keep_memory(), contextlib.suppress(Diverged):
-        for trainer.epoch in range(epochs):
+    with keep_memory(), contextlib.suppress(Diverged):
+        for trainer.epoch in tqdm(range(epochs), unit="epoch", leave=False):
             row = trainer.train_epoch(trainer.batches())
-            bar.update()
         val = trainer.data.val
-        logits = predict(trainer.net, val, dataset.normalizer, compute.exact)
-        loss, accuracy = score(logits, val.labels)
+        loss, accuracy = score(predict(trainer.net, val, dataset.normalizer, device.exact), val.labels)
         if math.isfinite(loss):  # the last step may have spoiled it
-            found = {"val_loss": loss, "val_accuracy": accuracy}
+            found |= {"val_loss": loss, "val_accuracy": accuracy}
             found |= {name: row[name] for name in ("train_loss", "train_accuracy")}
-    return found | {"seconds": round(time.perf_counter() - started, 1), "compute": compute.describe()}
+    return found | {"seconds": round(time.perf_counter() - started, 1), "compute": device.describe()}
 
 
 def stored(path: Path, protocol: dict[str, Any]) -> dict[str, Any]:
     """The results so far; raises `ReportError` when the file is of another length or recipe."""
     params = TrainingParams()
-    recipe = params.augment.model_dump() | params.optim.model_dump() | params.schedule.model_dump()
-    del recipe["epochs"]  # the protocol's
+    recipe = params.augment.model_dump() | params.optim.model_dump() | params.schedule.model_dump(exclude={"epochs"})
     if not path.exists():
         return {"protocol": protocol, "recipe": recipe, "points": []}
-    results = io.read_json(path)
+    found = io.read_json(path)
     for what, now in (("protocol", protocol), ("recipe", recipe)):
-        if results.get(what) != now:
-            differs = difference(results.get(what, {}), now)
-            raise ReportError(f"{path} is of another {what} ({differs}); use another --out.")
-    return results
+        if found[what] != now:
+            raise ReportError(f"{path} is of another {what} ({difference(found[what], now)}); use another --out.")
+    return found
 
 
 def main() -> None:
     """Train the points of a study that its file does not hold yet."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", choices=list(STUDIES))
-    parser.add_argument("--dataset", choices=["cifar10", "shapes"], default="cifar10")
-    parser.add_argument("--train-size", type=int, default=10_000, help="images; 0 is all but the validation images")
-    parser.add_argument("--val-size", type=int, default=5_000, help="images held out to judge by")
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--out", type=Path, help="default: benchmarks/<study>.json")
-    asked = parser.parse_args()
-    out = asked.out or HERE / f"{asked.study}.json"
-    # The split is drawn by one seed, so that all points are judged on the same images.
-    config = DataConfig(
-        dataset=asked.dataset, train_size=asked.train_size, val_size=asked.val_size, test_size=1, seed=0
+    parser = arguments(
+        __doc__,
+        dataset=("cifar10", "or shapes"),
+        train_size=(10_000, "images; 0 is all but the validation images"),
+        val_size=(5_000, "images held out to judge by"),
+        epochs=(5, "of each training"),
+        seeds=(1, "of each point"),
     )
-    length = {k: getattr(asked, k) for k in ("dataset", "train_size", "val_size", "epochs")}
-    results = stored(out, length)
-    dataset, commit = datasets.load(config), current_commit()
-    done = {(point["name"], point["seed"]) for point in results["points"]}
-    for seed in range(asked.seeds):
-        for name, changes in STUDIES[asked.study].items():
-            if (name, seed) in done:
-                continue
-            point = {"name": name, "changes": changes, "seed": seed, "commit": commit}
-            found = train_point(dataset, changes, seed, asked.epochs, asked.device)
-            results["points"].append(point | found)
-            total = sum(p["seconds"] for p in results["points"])
-            results["provenance"] = provenance(found["compute"], dataset.source, total, commit)
-            io.write_json(out, results)
-            result = "diverged" if found["val_accuracy"] is None else f"{100 * found['val_accuracy']:.2f} %"
-            print(f"{name}, seed {seed}: {result} in {found['seconds']:.0f} s", flush=True)
+    parser.add_argument("study", choices=list(STUDIES))
+    parser.set_defaults(out=None)
+    asked = parser.parse_args()
+    out = asked.out or Path(__file__).with_name(f"{asked.study}.json")
+    protocol = {name: getattr(asked, name) for name in ("dataset", "train_size", "val_size", "epochs")}
+    found, commit = stored(out, protocol), current_commit()
+    # The split is drawn by one seed, so that all points are judged on the same images.
+    sizes = {"train_size": asked.train_size, "val_size": asked.val_size, "test_size": 1}
+    dataset = datasets.load(DataConfig(dataset=asked.dataset, seed=0, **sizes))
+    done = {(point["name"], point["seed"]) for point in found["points"]}
+    for seed, (name, changes) in itertools.product(range(asked.seeds), STUDIES[asked.study].items()):
+        if (name, seed) in done:
+            continue
+        point = train_point(dataset, changes, seed, asked.epochs, asked.device)
+        found["points"].append({"name": name, "changes": changes, "seed": seed, "commit": commit} | point)
+        total = sum(p["seconds"] for p in found["points"])
+        found["provenance"] = provenance(point["compute"], dataset.source, total, commit)
+        io.write_json(out, found)
+        accuracy = point["val_accuracy"]
+        result = "diverged" if accuracy is None else f"{100 * accuracy:.2f} %"
+        print(f"{name}, seed {seed}: {result} in {point['seconds']:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

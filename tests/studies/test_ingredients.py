@@ -4,7 +4,6 @@ import ingredients
 import pytest
 import torch
 import torch.nn.functional as F
-from tqdm import tqdm
 
 from gradcam_report.config import DataConfig, parse_params
 from gradcam_report.data import datasets
@@ -20,10 +19,10 @@ def trainer(epochs: int = 2, **values: object) -> Trainer:
     return Trainer(dataset, Recipe(params.augment, params.optim, params.schedule, 0), resolve("cpu", "fp32"))
 
 
-def train(of: Trainer) -> None:
-    for epoch in range(of.recipe.schedule.epochs):
-        of.epoch = epoch
-        of.train_epoch(tqdm(disable=True))
+def train(one: Trainer) -> None:
+    for epoch in range(one.recipe.schedule.epochs):
+        one.epoch = epoch
+        one.train_epoch(one.batches())
 
 
 def test_whitened_answers_are_uncorrelated_and_of_variance_one() -> None:
@@ -53,41 +52,32 @@ def test_lookahead_by_hand() -> None:
     looking = ingredients.Lookahead(one, every=2)
     looking.steps = 4
     start = weight.detach().clone()
-    with torch.no_grad():
-        for step, moved in enumerate((1.0, 1.0, 1.0, 1.0, 1.0), 1):
-            weight += moved
-            looking()
-            kept = 0.95**2 * (2 / 4) ** 3
-            if step == 1:
-                torch.testing.assert_close(weight, start + 1)
-            if step == 2:
-                torch.testing.assert_close(weight, start + 2 * (1 - kept))
-            if step == 4:
-                torch.testing.assert_close(weight, start + 2 * (1 - kept) + 2 * (1 - 0.95**2))
-                break
+    kept = 0.95**2 * (2 / 4) ** 3
+    expected = [1, 2 * (1 - kept), 2 * (1 - kept) + 1, 2 * (1 - kept) + 2 * (1 - 0.95**2)]
+    for moved in expected:
+        with torch.no_grad():
+            weight += 1.0
+        looking()
+        torch.testing.assert_close(weight, start + moved)
 
 
 def test_after_the_last_step_the_network_is_the_slow_average() -> None:
-    one, hooks = trainer(), []
-    register = one.optimizer.register_step_post_hook
-    one.optimizer.register_step_post_hook = lambda hook: hooks.append(hook) or register(hook)  # type: ignore
-    ingredients.lookahead(one)
-    (looking,) = hooks
-    assert looking.steps == 6
+    one, plain = trainer(), trainer()
+    looking = ingredients.Lookahead(one)
+    one.optimizer.register_step_post_hook(looking)
     train(one)
-    assert looking.step == 6, "one step of each of two epochs' three batches"
-    assert all(torch.equal(a, b) for a, b in zip(looking.weights, looking.slow, strict=True))
-    plain = trainer()
     train(plain)
+    assert looking.step == looking.steps == 6, "one step of each of two epochs' three batches"
+    assert all(torch.equal(a, b) for a, b in zip(looking.weights, looking.slow, strict=True))
     assert not torch.equal(plain.net.linear.weight, one.net.linear.weight)
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "sgd"])
-def test_shifts_have_a_rate_of_their_own_and_nothing_else_has(optimizer: str) -> None:
+def test_batchnorm_biases_have_a_rate_of_their_own_and_nothing_else_has(optimizer: str) -> None:
     one = trainer(optimizer=optimizer, epochs=1)
     before = sum(len(g["params"]) for g in one.optimizer.param_groups)
     names = {p: name for name, p in one.net.named_parameters()}
-    ingredients.quick_shifts(one)
+    ingredients.faster_batchnorm_bias(one)
     *others, own = one.optimizer.param_groups
     assert {names[p] for p in own["params"]} == {n for n in names.values() if n.endswith("bias") and "linear" not in n}
     assert sum(len(g["params"]) for g in one.optimizer.param_groups) == before

@@ -1,0 +1,193 @@
+"""The benchmark programs, on a small scale: what they store, and that a study goes on where it stopped."""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import common
+import costs
+import pytest
+import scaling
+import speed
+import study
+import torch
+
+from gradcam_report.config import CHAPTERS, DataConfig, ReportError, parse_params
+from gradcam_report.data import datasets
+from gradcam_report.runs import io
+from gradcam_report.studies import speed as measured
+from gradcam_report.training import trainer as training
+from gradcam_report.training.device import Device
+
+pytestmark = pytest.mark.usefixtures("few_threads", "narrow")
+AMD = Path(__file__).parents[2] / "benchmarks" / "elsewhere" / "amd-epyc.json"
+CPU = Device(torch.device("cpu"), "fp32")
+
+
+def start(program: object, monkeypatch: pytest.MonkeyPatch, options: str, out: Path) -> None:
+    monkeypatch.setattr(sys, "argv", ["program", *options.split(), "--device", "cpu", "--out", str(out)])
+    program.main()
+
+
+def test_every_point_of_every_study_is_a_recipe_and_differs_from_the_others():
+    for points in study.STUDIES.values():
+        named = [changes.get("ingredient", "") for changes in points.values()]
+        assert {*named} <= {"", *study.INGREDIENTS}
+        own = [{k: v for k, v in changes.items() if k != "ingredient"} for changes in points.values()]
+        recipes = [(name, parse_params("training", values)) for name, values in zip(named, own, strict=True)]
+        assert all(one != other for i, one in enumerate(recipes) for other in recipes[:i])
+    assert study.STUDIES["ablation"]["the recipe"] == {}
+
+
+def test_a_study_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(study.STUDIES, "ablation", {"as it is": {}, "no cutout": {"cutout": 0}})
+    out, trained, real = tmp_path / "ablation.json", [], study.train_point
+    small = "ablation --dataset shapes --train-size 32 --val-size 24 --epochs "
+
+    def stopped(dataset: datasets.Dataset, changes: dict, *rest: object) -> dict:
+        trained.append(changes)
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return real(dataset, changes, *rest)
+
+    monkeypatch.setattr(study, "train_point", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        start(study, monkeypatch, small + "1", out)
+    first = io.read_json(out)["points"]
+    start(study, monkeypatch, small + "1", out)
+    found = io.read_json(out)
+    assert trained == [{}, {"cutout": 0}, {"cutout": 0}] and found["points"][0] == first[0]
+    assert [(p["name"], p["seed"]) for p in found["points"]] == [("as it is", 0), ("no cutout", 0)]
+    assert all(0 <= p["val_accuracy"] <= 1 and p["val_loss"] > 0 for p in found["points"])
+    assert found["protocol"] == {"dataset": "shapes", "train_size": 32, "val_size": 24, "epochs": 1}
+    with pytest.raises(ReportError, match=r"another protocol \(epochs 1 there, 2 requested\); use another --out"):
+        start(study, monkeypatch, small + "2", out)
+
+
+def test_a_point_is_the_reports_own_training_judged_on_the_validation_images(monkeypatch: pytest.MonkeyPatch):
+    """A point without changes gives the loss and accuracy that the training chapter records for those images."""
+    monkeypatch.setattr(training, "FEW_STEPS", 0)
+    dataset = datasets.load(DataConfig(dataset="shapes", train_size=48, val_size=24, test_size=8))
+    found = study.train_point(dataset, {"precision": "fp32", "batch_size": 16}, seed=1, epochs=2, device_name="cpu")
+    params = parse_params("training", {"epochs": 2, "batch_size": 16})
+    recipe = training.Recipe(params.augment, params.optim, params.schedule, 1)
+    trainer = training.Trainer(dataset, recipe, CPU)
+    for trainer.epoch in range(2):
+        trainer.train_epoch(trainer.batches())
+    scores = trainer.evaluate(last=False)
+    assert found["val_loss"] == pytest.approx(scores["val_loss"], rel=1e-6)
+    assert found["val_accuracy"] == scores["val_accuracy"]
+
+
+def test_a_training_whose_last_step_spoils_the_weights_is_a_result_too(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(study, "score", lambda logits, labels: (float("nan"), 0.1))
+    dataset = datasets.load(DataConfig(dataset="shapes", train_size=32, val_size=24, test_size=1))
+    found = study.train_point(dataset, {}, 0, 1, "cpu")
+    assert found["val_accuracy"] is found["val_loss"] is None and "compute" in found
+
+
+@pytest.mark.realdata
+def test_the_speed_benchmark_stores_ratios_of_what_it_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cifar10_folder: str
+):
+    out = tmp_path / "results.json"
+    small = "--batch 8 --large-batch 16 --steps 1 --test-images 16 --repeats 2 --workers 0 --explained 2 --rest 0"
+    start(speed, monkeypatch, small, out)
+    found = measured.read(out).speed
+    ours, usual = found.images_per_second["train_ours"], found.images_per_second["train_usual"]
+    assert ours.low / usual.high <= found.ratio_train.median <= ours.high / usual.low
+    assert found.test_set_seconds["ours"] == pytest.approx(10_000 / found.images_per_second["test_ours"].median)
+    assert found.ratio_kept and found.settings.large_batch == 16
+    assert found.memory_gib["resident"] > 0.1
+
+
+def test_keeping_memory_is_timed_against_not_keeping_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, inside = [0.0], [False]
+
+    @contextlib.contextmanager
+    def kept() -> Iterator[None]:
+        inside[0] = True
+        yield
+        inside[0] = False
+
+    def train(steps: int) -> None:
+        now[0] += steps * (2 if inside[0] else 3)  # seconds
+
+    monkeypatch.setattr(speed, "our_steps", lambda trainer: train)
+    monkeypatch.setattr(speed, "keep_memory", kept)
+    monkeypatch.setattr(common.time, "perf_counter", lambda: now[0])
+    asked = argparse.Namespace(large_batch=500, steps=4, repeats=2)
+    found = speed.memory_gain(asked, common.synthetic(1), CPU)
+    assert found == {"train_kept": [250, 250], "train_returned": [500 / 3, 500 / 3]}
+
+
+def test_both_ways_of_explaining_give_the_same_maps(monkeypatch: pytest.MonkeyPatch):
+    """Otherwise their speeds would not compare."""
+    import pytorch_grad_cam
+
+    images, kept = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)), []
+    real = pytorch_grad_cam.GradCAM.__call__
+    monkeypatch.setattr(
+        pytorch_grad_cam.GradCAM, "__call__", lambda self, *args: kept.append(real(self, *args)) or kept[-1]
+    )
+    ours, theirs = speed.explaining(images, torch.device("cpu"))
+    theirs()
+    found = ours()
+    assert len(kept) == 4 * 2 and all(maps.shape == (3, 32, 32) for maps in kept)
+    for target, whose in (("first", kept[0::2]), ("second", kept[1::2])):
+        for maps, (layer, mine) in zip(whose, found[target].items(), strict=True):
+            large = torch.nn.functional.interpolate(mine[:, None], (32, 32), mode="bilinear")[:, 0]
+            low, high = large.amin((1, 2), keepdim=True), large.amax((1, 2), keepdim=True)
+            scaled = (large - low) / (high - low).clamp(min=1e-12)
+            assert torch.allclose(scaled, torch.from_numpy(maps), atol=1e-4), (target, layer)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_a_matrix_product_is_timed_in_the_precision_of_training(
+    precision: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+):
+    dtypes = []
+
+    def timed(device: torch.device, work: Callable[[], torch.Tensor]) -> float:
+        dtypes.append(work().dtype)
+        return 0.5 + len(dtypes) % 2  # 1.5, 0.5, ...
+
+    monkeypatch.setattr(speed, "timed", timed)
+    assert speed.matmul_rate(Device(torch.device("cpu"), precision), 8) == 2 * 8**3 / 0.5
+    assert set(dtypes) == {dtype}
+
+
+@pytest.mark.parametrize("program", [speed, costs, scaling])
+def test_results_that_could_not_be_kept_are_refused_before_measuring(
+    program: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "damaged.json").write_text("[1")
+    for name in ("damaged.json", "damaged.json/below.json"):
+        with pytest.raises(ReportError, match=r"is damaged or cannot be written; name another file with --out"):
+            start(program, monkeypatch, "", tmp_path / name)
+
+
+@pytest.mark.slow
+def test_costs_and_processes_are_added_to_what_was_measured_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    out = tmp_path / "results.json"
+    io.write_json(out, io.read_json(AMD))
+    monkeypatch.setattr(costs, "GROWTH", {"training, images in a batch": [{"batch": 2}, {"batch": 4}]})
+    start(costs, monkeypatch, "--images 64 --batch 8 --repeats 1 --no-build", out)
+    start(scaling, monkeypatch, "--batch 4 --repeats 1 --sizes 2 --points 1 --images 20", out)
+    found = measured.read(out)
+    assert found.speed == measured.read(AMD).speed
+    ours, theirs = found.costs.augmentation["ours"], found.costs.augmentation["torchvision"]
+    assert ours.low / theirs.high <= found.costs.ratio_augmentation.median <= ours.high / theirs.low
+    assert found.costs.chapters.keys() == set(CHAPTERS)
+    (points,) = measured.by_size(found.growth).values()
+    assert points.keys() == {2, 4} and all(gib > 0.1 for _, gib in points.values())
+    assert found.scaling.shared.keys() == found.scaling.side_by_side.keys() == {2}
+
+
+def test_a_command_that_fails_is_shown_with_its_error(tmp_path: Path):
+    with pytest.raises(ReportError, match=r"failed: ValueError: seven$"):
+        common.output(sys.executable, "-c", "raise ValueError('seven')")
+    with pytest.raises(ReportError, match="nowhere cannot be started"):
+        common.output(str(tmp_path / "nowhere"))
