@@ -1,5 +1,6 @@
 """Files whole or not at all, read back as they were written, and damage named instead of believed."""
 
+import contextlib
 import errno
 import json
 import math
@@ -157,46 +158,38 @@ def test_what_json_cannot_say_is_not_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["run.json", "some.json", "predictions.npz", "model.safetensors"])
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(data=st.data())
-def test_truncation_and_altered_bytes_never_change_a_value(
-    scratch: Path, whole: Path, name: str, data: st.DataObject
-) -> None:
+def test_a_truncated_file_is_refused(scratch: Path, whole: Path, name: str, data: st.DataObject) -> None:
     path, content = scratch / name, (whole / name).read_bytes().rstrip()
     path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
     with pytest.raises(ReportError, match=f"{name} cannot be read .* run the chapter that makes it again"):
         READERS[name](path)
-    if name == "predictions.npz":  # the only one of these formats with checksums
-        at, mask = data.draw(st.integers(0, len(content) - 1)), data.draw(st.integers(1, 255))
-        path.write_bytes(content[:at] + bytes([content[at] ^ mask]) + content[at + 1 :])
-        try:
-            got = io.read_arrays(path)
-        except ReportError:
-            return
-        for key, array in got.items():  # an array may be missing, and asking for it is the error
-            np.testing.assert_array_equal(array, ARRAYS[key])
 
 
-WRONG_BATCH = run_record().model_dump() | {"parameters": {"batch_size": 0}}
+@settings(max_examples=30)
+@given(at=st.integers(0, 10_000), mask=st.integers(1, 255))
+def test_an_altered_byte_never_changes_an_array(scratch: Path, whole: Path, at: int, mask: int) -> None:
+    path, content = scratch / "predictions.npz", bytearray((whole / "predictions.npz").read_bytes())
+    content[at % len(content)] ^= mask
+    path.write_bytes(content)
+    with contextlib.suppress(ReportError):
+        for name, array in io.read_arrays(path).items():  # one may be missing, and asking for it is the error
+            np.testing.assert_array_equal(array, ARRAYS[name])
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("run.json", b""),
+        *((name, None) for name in READERS),
+        *((name, b"") for name in READERS),
         ("run.json", b"{}"),
-        ("run.json", b'{"parameters": {'),
-        ("run.json", b"\xff\xfe{}"),
-        ("run.json", json.dumps(WRONG_BATCH).encode()),
+        ("run.json", json.dumps(run_record().model_dump() | {"parameters": {"batch_size": 0}}).encode()),
         ("some.json", b"[1, 2]"),
         ("some.json", b"\xff\xfe{}"),
-        ("history.csv", b""),
         ("history.csv", b"epoch,loss\n1\n"),
         ("history.csv", b"epoch,loss\n1,two\n"),
         ("history.csv", b"epoch,loss\n1,\xff\n"),
-        ("predictions.npz", b""),
-        ("model.safetensors", b""),
-        *((name, None) for name in READERS),
     ],
 )
 def test_a_damaged_or_absent_file_is_one_sentence_with_its_name(
@@ -212,10 +205,9 @@ def test_a_damaged_or_absent_file_is_one_sentence_with_its_name(
 
 
 def test_what_a_file_lacks_is_missed_by_name(whole: Path) -> None:
-    for name, reader in READERS.items():
-        if name in ("some.json", "history.csv", "predictions.npz"):
-            with pytest.raises(ReportError, match=rf"{name} cannot be read \(accuracy is missing\)"):
-                reader(whole / name)["accuracy"]
+    for name in ("history.csv", "predictions.npz"):
+        with pytest.raises(ReportError, match=rf"{name} cannot be read \(accuracy is missing\)"):
+            READERS[name](whole / name)["accuracy"]
 
 
 class Trap:
@@ -231,12 +223,10 @@ class Trap:
 def test_arrays_are_never_unpickled(tmp_path: Path) -> None:
     sprung, path = tmp_path / "sprung", tmp_path / "predictions.npz"
     trap = np.array([Trap(sprung)], dtype=object)
-    np.savez(path, logits=trap)
-    with pytest.raises(ReportError, match="cannot be read"):
-        io.read_arrays(path)
-    path.write_bytes(pickle.dumps(Trap(sprung)))
-    with pytest.raises(ReportError, match="cannot be read"):
-        io.read_arrays(path)
+    for write in (lambda: np.savez(path, logits=trap), lambda: path.write_bytes(pickle.dumps(Trap(sprung)))):
+        write()
+        with pytest.raises(ReportError, match="cannot be read"):
+            io.read_arrays(path)
     assert not sprung.exists()
     with pytest.raises(ValueError):
         io.write_arrays(path, logits=trap)

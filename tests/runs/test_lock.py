@@ -1,16 +1,14 @@
 """One computation at a time in a run folder, and a lock that dies with its process."""
 
-import errno
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import filelock
 import pytest
 
-from gradcam_report.config import ReportError, parse_params
+from gradcam_report.config import parse_params
 from gradcam_report.runs.folder import RunFolder
 from gradcam_report.runs.lock import FolderInUse, locked
 from gradcam_report.training.lr_range_test import measure_or_load
@@ -48,22 +46,6 @@ def test_a_lock_is_released_when_the_work_fails(project: Path) -> None:
         raise RuntimeError
     with locked(RunFolder("runs/x")):
         pass
-
-
-@pytest.mark.parametrize("kind", [errno.ENOLCK, errno.EACCES])
-def test_a_file_system_without_locks_goes_without_and_somebody_elses_file_is_refused(
-    project: Path, monkeypatch: pytest.MonkeyPatch, kind: int
-) -> None:
-    def acquire(self: object, timeout: float) -> None:
-        raise OSError(kind, os.strerror(kind))
-
-    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
-    if kind == errno.ENOLCK:
-        with locked(RunFolder("runs/x")):
-            pass
-    else:
-        with pytest.raises(ReportError, match=r"runs/x/\.lock .*Permission denied"), locked(RunFolder("runs/x")):
-            pass
 
 
 @pytest.mark.parametrize("chapter", ["lr_finder", "training"])

@@ -17,10 +17,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from ..config import ReportError, project_root, user_path
-from ..runs.lock import file_lock
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FOLDER, ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
@@ -90,7 +90,7 @@ def download(root: Path) -> None:
         socket.setdefaulttimeout(TIMEOUT)  # torchvision passes none
         urllib.request.urlopen(urllib.request.Request(CIFAR10.url, method="HEAD")).close()
         root.mkdir(parents=True, exist_ok=True)
-        with file_lock(root / ".cifar10.lock", timeout=-1):
+        with FileLock(root / ".cifar10.lock"):
             if not (root / FOLDER).is_dir():
                 part = root / "cifar-10.part"
                 CIFAR10(str(part), download=True)

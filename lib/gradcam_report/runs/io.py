@@ -23,14 +23,14 @@ Model = TypeVar("Model", bound=BaseModel)
 RERUN = "delete it and run the chapter that makes it again"
 
 
-class Contents(dict[str, Any]):
-    """What a file holds by name; a name that is missing raises the `ReportError` of a damaged file."""
+class Columns(dict[str, NDArray[Any]]):
+    """The arrays of a file by name; asking for a name that is missing raises the `ReportError` of a damaged file."""
 
-    def __init__(self, items: Iterable[tuple[str, Any]], path: Path) -> None:
+    def __init__(self, items: Iterable[tuple[str, NDArray[Any]]], path: Path) -> None:
         super().__init__(items)
         self.path = path
 
-    def __missing__(self, name: str) -> Any:
+    def __missing__(self, name: str) -> NDArray[Any]:
         raise unreadable(self.path, f"{name} is missing")
 
 
@@ -85,10 +85,10 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a file that holds one JSON object; raises `ReportError` when it does not."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=lambda pairs: Contents(pairs, path))
-    except (OSError, ValueError, RecursionError) as error:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
-    if not isinstance(value, Contents):
+    if not isinstance(value, dict):
         raise unreadable(path, "not a JSON object")
     return value
 
@@ -130,7 +130,7 @@ def read_table(path: Path) -> dict[str, NDArray[np.float64]]:
         values = np.array([[float(v) for v in row] for row in rows], dtype=np.float64).reshape(len(rows), len(header))
     except (OSError, ValueError, csv.Error) as error:
         raise unreadable(path, error) from None
-    return Contents(zip(header, values.T, strict=True), path)
+    return Columns(zip(header, values.T, strict=True), path)
 
 
 def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
@@ -144,7 +144,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Read a .npz: name -> array; raises `ReportError` when it is damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return Contents(((name, file[name]) for name in file.files), path)
+            return Columns(((name, file[name]) for name in file.files), path)
     except Exception as error:  # zipfile, zlib and numpy each raise their own
         raise unreadable(path, error) from None
 
