@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sample_records import metrics, range_test_record, run_record
+from sample_records import metrics, run_record
 
 from gradcam_report.config import PUBLISHED, PUBLISHED_VARIANTS, ReportError
 from gradcam_report.runs import io
 from gradcam_report.runs.folder import RunFolder, other_seeds, resolve_folder
 from gradcam_report.runs.provenance import current_commit
-from gradcam_report.runs.records import RangeTestRecord, RunRecord, TrainingRecipe
+from gradcam_report.runs.records import RangeTestRecipe, RangeTestRecord, RunRecord, TrainingRecipe
 
-RECIPE = TrainingRecipe(dataset="shapes")
+RECIPE, RANGE_TEST = TrainingRecipe(dataset="shapes"), RangeTestRecipe(dataset="shapes")
 
 
 def store(folder: str, **parameters: object) -> RunFolder:
@@ -49,6 +49,8 @@ def test_folders_belong_to_the_project_wherever_one_stands(project: Path, monkey
     assert RunFolder(project / "runs/try").name == str(Path("runs/try"))
     outside = project.parent / "elsewhere"
     assert (RunFolder(outside).path, RunFolder(outside).name) == (outside, str(outside))
+    for name in (f"{PUBLISHED}2", "artifacts", f"runs/{PUBLISHED}"):
+        assert not RunFolder(name).published
 
 
 def test_preparing_makes_an_empty_folder_or_says_that_it_cannot_be_written(
@@ -71,31 +73,19 @@ def test_preparing_makes_an_empty_folder_or_says_that_it_cannot_be_written(
 # What a stage finds in its folder
 
 
-def test_the_same_recipe_shows_the_stored_result(project: Path) -> None:
+def test_a_stored_result_is_shown_to_the_same_recipe_and_replaced_only_by_force(project: Path) -> None:
+    folder, record = resolve_folder("runs/try", RunRecord, RECIPE, force=False)
+    assert (folder.name, record) == ("runs/try", None) and not (project / "runs").exists()
     store("runs/try", dataset="shapes")
     folder, record = resolve_folder("runs/try", RunRecord, RECIPE, force=False)
     assert folder.path == project / "runs/try" and record == run_record(dataset="shapes")
-    recipe = range_test_record().parameters
-    assert resolve_folder("runs/try", RangeTestRecord, recipe, force=False)[1] is None
-
-
-def test_another_recipe_is_refused_with_the_difference(project: Path) -> None:
-    store("runs/try", dataset="shapes", width=16)
-    with pytest.raises(ReportError, match=r"\(flip 'alternating' there, 'none' requested; width 16 there, 64 requested"):
-        resolve_folder("runs/try", RunRecord, other(flip="none"), force=False)
-
-
-@pytest.mark.parametrize("recipe", [RECIPE, other(seed=1)])
-def test_force_computes_anew_in_the_same_folder(project: Path, recipe: TrainingRecipe) -> None:
-    store("runs/try", dataset="shapes")
-    folder, record = resolve_folder("runs/try", RunRecord, recipe, force=True)
-    assert (folder.path, record) == (project / "runs/try", None)
+    with pytest.raises(ReportError, match=r"\(flip 'alternating' there, 'none' requested; width 64 there, 16 requested"):
+        resolve_folder("runs/try", RunRecord, other(flip="none", width=16), force=False)
+    for recipe in (RECIPE, other(seed=1)):
+        folder, record = resolve_folder("runs/try", RunRecord, recipe, force=True)
+        assert (folder.path, record) == (project / "runs/try", None)
     assert folder.record(RunRecord) is not None  # until the new result takes its place
-
-
-def test_an_empty_folder_is_work_to_do_and_nothing_is_made_yet(project: Path) -> None:
-    folder, record = resolve_folder("runs/new", RunRecord, RECIPE, force=False)
-    assert (folder.name, record) == ("runs/new", None) and not (project / "runs").exists()
+    assert resolve_folder("runs/try", RangeTestRecord, RANGE_TEST, force=False)[1] is None
 
 
 def test_other_seeds_differ_in_the_seed_alone(project: Path) -> None:
@@ -127,25 +117,17 @@ def test_the_published_run_is_shown_and_never_written(project: Path, published: 
         assert record is None and not folder.published
         assert folder.path.parent == project / "runs" and folder.path.name.startswith("run-")
         folder.prepare()
-    recipe = range_test_record().parameters
-    folder, record = resolve_folder(published, RangeTestRecord, recipe, force=False)
+    folder, record = resolve_folder(published, RangeTestRecord, RANGE_TEST, force=False)
     assert record is None and folder.path.name.startswith("lr_find-")
 
 
 def test_redirected_runs_are_found_again_and_kept_apart(project: Path) -> None:
     store(PUBLISHED, dataset="shapes")
-    found = {resolve_folder(PUBLISHED, RunRecord, other(seed=s), force=False)[0].path for s in range(1, 21)}
-    assert len(found) == 20
-    folder, _ = resolve_folder(PUBLISHED, RunRecord, other(seed=1), force=False)
-    store(folder.name, dataset="shapes", seed=1)
+    found = [resolve_folder(PUBLISHED, RunRecord, other(seed=seed), force=False)[0] for seed in range(1, 21)]
+    assert len({folder.path for folder in found}) == 20
+    store(found[0].name, dataset="shapes", seed=1)
     again, record = resolve_folder(PUBLISHED, RunRecord, other(seed=1), force=False)
-    assert again.path == folder.path and record == run_record(dataset="shapes", seed=1)
-    assert resolve_folder(PUBLISHED, RunRecord, other(seed=1), force=True)[1] is None
-
-
-def test_folders_named_like_the_published_one_are_not_it(project: Path) -> None:
-    for name in ("artifacts/reference2", "artifacts", "runs/artifacts/reference"):
-        assert not RunFolder(name).published
+    assert again.path == found[0].path and record == run_record(dataset="shapes", seed=1)
 
 
 # Provenance

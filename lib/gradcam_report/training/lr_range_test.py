@@ -117,7 +117,7 @@ def _measure_and_store(params: RangeTestParams, recipe: RangeTestRecipe, folder:
     finite = np.where(np.isfinite(test.losses), test.losses, np.nan)
     (folder / RangeTestRecord.FILE).unlink(missing_ok=True)  # no record must speak of a file that is being replaced
     io.write_table(folder / "lr_find.csv", {"lr": test.lrs.tolist(), "loss": finite.tolist()})
-    io.write_json(folder / RangeTestRecord.FILE, record.model_dump())
+    io.write_json(folder / RangeTestRecord.FILE, record)
     return record
 
 

@@ -52,7 +52,7 @@ def write(trainer: Trainer, folder: RunFolder, recipe: TrainingRecipe, lr_source
     io.write_arrays(folder / "predictions.npz", **arrays)
     io.write_arrays(folder / "features.npz", **reduced(seen[0], seen[1]))
     io.write_table(folder / "history.csv", trainer.history)
-    io.write_json(folder / Metrics.FILE, metrics.model_dump())
+    io.write_json(folder / Metrics.FILE, metrics)
     record = RunRecord(
         parameters=recipe,
         result=RunResult(lr_source=lr_source, classes=list(dataset.classes)),
@@ -60,7 +60,7 @@ def write(trainer: Trainer, folder: RunFolder, recipe: TrainingRecipe, lr_source
             " and ".join(trainer.machines), dataset.source, metrics.training_seconds, commit, trainer.wall_seconds
         ),
     )
-    io.write_json(folder / RunRecord.FILE, record.model_dump())
+    io.write_json(folder / RunRecord.FILE, record)
     return record
 
 

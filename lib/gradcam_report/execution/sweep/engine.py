@@ -95,7 +95,7 @@ def execute_point(root: str, out: str, slug: str, key: str) -> Outcome:
         host=platform.node(),
         results={name: metrics[name] for name in MAIN_METRICS if name in metrics},
     )
-    io.write_json(place / DONE, mark.model_dump())
+    io.write_json(place / DONE, mark)
     return Outcome(slug)
 
 
