@@ -217,8 +217,8 @@ def test_a_download_that_arrives_damaged_is_refused(
 def test_cifar10_is_what_torchvision_reads_and_has_the_normalizers_statistics(cifar10_folder: str) -> None:
     read = datasets.load(DataConfig(data_root=cifar10_folder, val_size=1000))
     assert (len(read.train), len(read.val), len(read.test)) == (49_000, 1_000, 10_000)
-    for part, train in ((read.train, True), (read.val, True), (read.test, False)):
-        expected = CIFAR10(cifar10_folder, train=train)
+    train, test = CIFAR10(cifar10_folder, train=True), CIFAR10(cifar10_folder, train=False)
+    for part, expected in ((read.train, train), (read.val, train), (read.test, test)):
         assert tuple(expected.classes) == read.classes
         np.testing.assert_array_equal(part.images.permute(0, 2, 3, 1), expected.data[part.indices])
         np.testing.assert_array_equal(part.labels, np.array(expected.targets)[part.indices])

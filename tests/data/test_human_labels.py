@@ -54,6 +54,9 @@ def test_missing_files_are_downloaded_once_and_kept(published: dict[str, bytes],
         assert human_labels.load("cifar10").votes.shape == (5, 3)
     assert len(fetched) == 2
     assert sorted(p.name for p in (project / "data/human-labels").iterdir()) == sorted(published)
+    (project / "data").rename(project / "moved")
+    (project / "data").touch()  # nothing can be written below it
+    assert human_labels.load("cifar10").votes.shape == (5, 3)
 
 
 def test_what_is_not_published_or_cannot_be_had_is_named(published: dict[str, bytes], project: Path, monkeypatch):
@@ -65,9 +68,13 @@ def test_what_is_not_published_or_cannot_be_had_is_named(published: dict[str, by
     with pytest.raises(ReportError, match=f"{VOTES} differs from the published file; delete {project / VOTES}"):
         human_labels.load("cifar10", ".")
     monkeypatch.setattr(human_labels, "_download", lambda url: b"something else")
+    (project / "empty").mkdir()
     with pytest.raises(ReportError, match=f"{VOTES} differs from the published file; put the published file into"):
-        human_labels.load("cifar10", "elsewhere")
-    assert not (project / "elsewhere").exists()
+        human_labels.load("cifar10", "empty")
+    assert not list((project / "empty").iterdir())
+    with pytest.raises(ReportError, match=f"human_root is '{project / 'mistyped'}', but there is no such folder"):
+        human_labels.load("cifar10", "mistyped")
+    assert not (project / "mistyped").exists()
 
 
 @pytest.mark.realdata

@@ -1,5 +1,6 @@
 """Where the checkout is, and where its published results are."""
 
+import os
 from pathlib import Path
 
 PUBLISHED = "artifacts/reference"
@@ -29,10 +30,10 @@ def project_root(start: Path | None = None) -> Path:
 
 def user_path(text: str) -> Path:
     """A path that a user gave: `~` is the home folder, a relative path starts at the checkout's top."""
-    return project_root() / Path(text).expanduser()
+    return project_root() / os.path.expanduser(text)
 
 
 def input_path(text: str) -> Path:
     """A file to read that a user named: relative to the working directory if it is there, else as `user_path`."""
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     return path.absolute() if path.exists() else user_path(text)

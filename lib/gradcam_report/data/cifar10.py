@@ -20,7 +20,8 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from ..config import ReportError, project_root, user_path
+from ..config import ReportError
+from .folders import data_folder
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FOLDER, ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
@@ -34,13 +35,12 @@ class NotFound(ReportError):
 def locate(data_root: str, alternative: str = "") -> Path:
     """Return the folder of CIFAR-10's batches, or its archive; download it where it is missing.
 
-    A folder that a user named is never created: a mistyped one would go unnoticed. `alternative` ends the sentence of
-    an error with what else the user of this chapter can do.
+    `alternative` ends the sentence of an error with what else the user of this chapter can do.
 
     Raises:
         NotFound: the named folder does not exist, or the download failed.
     """
-    root, name = data_folder(data_root)
+    root, name = data_folder("data_root", data_root, "CIFAR10_ROOT", "data")
     if source := find(root):
         return source
     if name and not root.is_dir():
@@ -58,14 +58,6 @@ def locate(data_root: str, alternative: str = "") -> Path:
 
 def _listed(*ways: str) -> str:
     return " or ".join(", ".join(way for way in ways if way).rsplit(", ", 1))
-
-
-def data_folder(data_root: str) -> tuple[Path, str]:
-    """Return the data root and what named it: the parameter `data_root`, else CIFAR10_ROOT, else nothing (`data/`)."""
-    for text, name in ((data_root, "data_root"), (os.environ.get("CIFAR10_ROOT", ""), "CIFAR10_ROOT")):
-        if text:
-            return user_path(text), name
-    return project_root() / "data", ""
 
 
 def find(root: Path) -> Path | None:

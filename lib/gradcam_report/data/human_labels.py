@@ -4,11 +4,11 @@ Both are small public files. They are downloaded once, from fixed commits of the
 SHA-256 is right.
 """
 
+import contextlib
 import hashlib
 import http.client
 import io
 import json
-import os
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import ReportError, user_path
+from ..config import ReportError
 from ..runs.io import write_atomic
+from .folders import data_folder
 
 Ints = NDArray[np.int64]
 RAW = "https://raw.githubusercontent.com"
@@ -73,11 +74,14 @@ def load(dataset: str, root: str = "") -> HumanLabels:
     They lie in the folder `root`, else in HUMAN_LABELS_ROOT, else in `data/human-labels`.
 
     Raises:
-        ReportError: the data set is not "cifar10", a file can neither be read nor downloaded, or its SHA-256 is wrong.
+        ReportError: the data set is not "cifar10", the named folder does not exist, a file can neither be read nor
+            downloaded, or its SHA-256 is wrong.
     """
     if dataset != "cifar10":
         raise ReportError("There are no human labels for synthetic images; they exist for CIFAR-10's test images.")
-    folder = user_path(root or os.environ.get("HUMAN_LABELS_ROOT", "") or "data/human-labels")
+    folder, name = data_folder("human_root", root, "HUMAN_LABELS_ROOT", "data/human-labels")
+    if name and not folder.is_dir():
+        raise ReportError(f"{name} is {str(folder)!r}, but there is no such folder; correct it.")
     votes = np.load(io.BytesIO(_content(folder, *VOTES)), allow_pickle=False)
     label_error = np.zeros(len(votes), dtype=bool)
     for flagged in json.loads(_content(folder, *LABEL_ERRORS)):
@@ -101,7 +105,8 @@ def _content(folder: Path, name: str, address: str, checksum: str) -> bytes:
         remedy = f"delete {path}" if stored else f"put the published file into {folder}"
         raise ReportError(f"{name} differs from the published file; {remedy} and run again.")
     if not stored:
-        write_atomic(path, content)
+        with contextlib.suppress(ReportError):  # in a read-only checkout it is downloaded every time
+            write_atomic(path, content)
     return content
 
 
