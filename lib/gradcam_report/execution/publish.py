@@ -9,19 +9,10 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..config import (
-    CHAPTERS,
-    PUBLISHED,
-    PUBLISHED_SWEEP,
-    RangeTestParams,
-    ReportError,
-    TrainingParams,
-    project_root,
-    user_path,
-)
+from ..config import CHAPTERS, PUBLISHED, PUBLISHED_SWEEP, ReportError, parse_params, project_root, user_path
 from ..runs import sweep
 from ..runs.folder import RunFolder, difference, other_seeds
-from ..runs.records import RangeTestRecipe, RangeTestRecord, Recipe, RunRecord, TrainingRecipe
+from ..runs.records import RangeTestRecipe, TrainingRecipe
 from . import runner
 from .parameters import parameters_for
 
@@ -30,7 +21,7 @@ TRAINING_FILES = ("run.json", "history.csv", "metrics.json", "predictions.npz", 
 # Of the seeds beside the run's own, without weights.
 SEED_FILES = ("run.json", "history.csv", "metrics.json", "predictions.npz")
 STAGE = "_build/publish"
-READY = "ready"  # a file of the stage that names the published folder: from then on the stage only needs to be moved
+READY = "ready"  # a file of the stage that names the published folder: from then on the rest is to be moved
 EXECUTED = "executed"
 
 
@@ -66,36 +57,32 @@ def publish(run_dir: str) -> None:
 def require_defaults(source: RunFolder) -> dict[int, RunFolder]:
     """The other seeds of a run; raises `ReportError` when it is unfinished, or of another recipe than the defaults.
 
-    Publishing executes the chapters with their defaults; they would not find their results in such a run.
+    Publishing executes the chapters with their defaults; they would not find their results in such a run. Neither is
+    one published that was made with uncommitted changes: nobody else could make it.
     """
-    for name in RANGE_TEST_FILES:
-        source.need(name, "lr_finder")
-    for name in TRAINING_FILES:
-        source.need(name, "training")
-    trained = source.run()
-    _require_recipe(source, "lr_finder", source.range_test(), RangeTestRecipe.of(RangeTestParams()))
-    _require_recipe(source, "training", trained, TrainingRecipe.of(TrainingParams()))
-    seeds = other_seeds(source, trained)
+    for chapter, read, recipe, files in (
+        ("lr_finder", source.range_test, RangeTestRecipe, RANGE_TEST_FILES),
+        ("training", source.run, TrainingRecipe, TRAINING_FILES),
+    ):
+        for name in files:
+            source.need(name, chapter)
+        record, defaults = read(), recipe.of(parse_params(chapter, {}))
+        if record.parameters != defaults:
+            raise ReportError(
+                f"{source.name} was not made with the defaults of the chapter {chapter} "
+                f"({difference(dict(record.parameters), dict(defaults))}); the published pages show those, so publish "
+                "a run of params/full.yaml."
+            )
+        if (record.provenance.commit or "").endswith("+") and not source.published:
+            raise ReportError(
+                f"{source.name} was made with uncommitted changes (commit {record.provenance.commit}), so nobody else "
+                "could make it; commit them and make it anew, as in -p force true."
+            )
+    seeds = other_seeds(source, source.run())
     for seed in seeds.values():
         for name in SEED_FILES:
             seed.need(name, "training")
     return seeds
-
-
-def _require_recipe(source: RunFolder, chapter: str, record: RunRecord | RangeTestRecord, recipe: Recipe) -> None:
-    """Raise `ReportError` where a result is of another recipe, or of code that no commit holds."""
-    if record.parameters != recipe:
-        raise ReportError(
-            f"{source.name} was not made with the defaults of the chapter {chapter} "
-            f"({difference(dict(record.parameters), dict(recipe))}); the published pages show those, so publish a run "
-            "of params/full.yaml."
-        )
-    commit = record.provenance.commit or ""
-    if commit.endswith("+") and not source.published:
-        raise ReportError(
-            f"{source.name} was made with uncommitted changes (commit {commit}), so nobody else could make it; "
-            "commit them and make it anew, as in -p force true."
-        )
 
 
 def publish_sweep(sweep_dir: str) -> None:
