@@ -7,7 +7,7 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from gradcam_report.config import ReportError
+from gradcam_report.config import PUBLISHED, ReportError
 from gradcam_report.execution.parameters import parameters_for
 
 
@@ -40,10 +40,12 @@ class Executed:
     def __init__(self, fails: str = "", seconds: float = 1.0) -> None:
         self.fails, self.seconds = fails, seconds
         self.calls: dict[str, dict[str, Any]] = {}
+        self.runs: list[bytes] = []  # the record of the published run that each would have seen in its checkout
 
     def __call__(self, chapter: str, out: Path, parameters: Mapping[str, Any], checkout: Path | None = None) -> float:
         if chapter == self.fails:
             raise ReportError(f"The chapter {chapter} stopped.")
         self.calls[chapter] = dict(parameters)
+        self.runs += [(checkout / PUBLISHED / "run.json").read_bytes()] if checkout else []
         write(out, new_markdown_cell(f"executed {chapter}"))
         return self.seconds

@@ -10,8 +10,9 @@ import pytest
 import yaml
 from notebooks import code
 
-from gradcam_report.config import CHAPTERS, ReportError
+from gradcam_report.config import CHAPTERS, ReportError, paths
 from gradcam_report.pages import notebook
+from gradcam_report.runs.folder import RunFolder
 
 TOP = Path(__file__).parents[2]
 SHOW = "print(params.flat())"
@@ -76,3 +77,12 @@ def test_from_another_folder_inputs_are_the_users_and_the_run_is_the_checkouts(t
     (tmp_path / "cat.jpg").touch()
     text, error = papermill(chapter, "-p", "picture", "cat.jpg", cwd=tmp_path)
     assert f"{tmp_path / 'cat.jpg'} {TOP / 'artifacts' / 'reference'}" in text, error
+
+
+def test_outside_every_checkout_it_is_said_where_one_was_sought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(paths, "__file__", "/site-packages/gradcam_report/config/paths.py")  # installed without one
+    with pytest.raises(ReportError, match=f"neither {tmp_path} nor a folder above it is a checkout of the report"):
+        RunFolder("artifacts/reference").need("run.json", "training")

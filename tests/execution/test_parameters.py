@@ -64,11 +64,6 @@ def test_every_number_comes_back(number: float) -> None:
     assert by_command("training", "max_lr", repr(number)) == number
 
 
-@given(st.text())
-def test_text_keeps_its_spelling(text: str) -> None:
-    assert parameters.assignments([f"results={text}"]) == {"results": text}
-
-
 @pytest.mark.parametrize("pair", ["epochs", "=5", ""])
 def test_what_is_no_assignment_is_quoted(pair: str) -> None:
     with pytest.raises(ReportError, match="write -p NAME=VALUE") as caught:
@@ -82,17 +77,6 @@ def test_a_file_gives_way_to_p_and_the_last_p_wins(tmp_path: Path) -> None:
     assert gathered == {"epochs": "7", "seed": "1"}
     (tmp_path / "empty.yaml").write_text("# nothing yet\n")
     assert parameters.gather(str(tmp_path / "empty.yaml"), []) == {}
-
-
-def test_a_file_is_sought_in_the_home_folder_in_the_users_folder_and_in_the_checkout(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (project / "book" / "below").mkdir()
-    monkeypatch.chdir(project / "book" / "below")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for folder, name in ((tmp_path, "~/a.yaml"), (project / "book" / "below", "b.yaml"), (project, "c.yaml")):
-        (folder / Path(name).name).write_text("epochs: 3\n")
-        assert parameters.read_file(name) == {"epochs": "3"}
 
 
 @pytest.mark.parametrize("content", [b"- epochs", b"epochs", b"a: [", b"\t", b"\xff\xfe\x00", None])

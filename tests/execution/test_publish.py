@@ -59,21 +59,10 @@ def test_publishing_replaces_the_run_and_every_chapter(published: Path, executed
     for name in CHAPTERS:
         assert "executed" in (published / "book" / f"{name}.ipynb").read_text()
         assert executed.calls[name] == parameters_for(name, {})
+    assert set(executed.runs) == {(full / "run.json").read_bytes()}, "they were executed where the new run is"
     old = published / f"{PUBLISHED}.old"
     assert not old.exists() if git else contents(old) == before, "what git does not keep stays"
     assert not (published / publish.STAGE).exists()
-
-
-def test_a_checkout_for_the_chapters_holds_the_new_run(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Looks(Executed):
-        def __call__(self, chapter: str, out: Path, parameters: Any, checkout: Path | None = None) -> float:
-            assert checkout and runner.source_of(chapter, checkout).is_file()
-            assert (checkout / PUBLISHED / "run.json").read_bytes() == (published / "runs/full/run.json").read_bytes()
-            assert (published / PUBLISHED / "run.json").read_bytes() == b"old run.json"
-            return super().__call__(chapter, out, parameters)
-
-    monkeypatch.setattr(runner, "execute", Looks())
-    publish.publish("runs/full")
 
 
 def test_publishing_takes_what_was_measured_of_other_seeds_but_not_their_weights(

@@ -95,12 +95,6 @@ def test_a_failed_chapter_is_kept_beside_what_was_there(
     assert not any(printed(cell) for cell in code(failed))
 
 
-def test_a_missing_chapter_is_named(project: Path) -> None:
-    with pytest.raises(ReportError, match=r"book/model\.ipynb is missing"):
-        runner.execute("model", project / "out" / "model.ipynb", {})
-    assert not (project / "out").exists()
-
-
 # A run of several
 
 
@@ -168,13 +162,6 @@ def test_run_all_refuses_before_any_work(
     with pytest.raises(ReportError, match=sentence):
         runner.run_all(values, run_dir)
     assert not executed.calls and contents(chapters) == before
-
-
-def test_run_all_refuses_a_run_folder_that_cannot_be_written(chapters: Path, executed: Executed) -> None:
-    (chapters / "runs").write_text("a file where the folder should be")
-    with pytest.raises(ReportError, match="could not be written"):
-        runner.run_all({"dataset": "shapes"}, "runs/x")
-    assert not executed.calls
 
 
 def test_the_home_folder_may_hold_a_run(

@@ -2,7 +2,6 @@
 
 import http.client
 import shutil
-import sys
 import threading
 from pathlib import Path
 
@@ -58,12 +57,6 @@ def test_a_build_that_fails_gives_the_reason_in_a_sentence(
 )
 def test_the_reason_is_found_in_the_log(log: str, words: str) -> None:
     assert words in site.reason(log)
-
-
-def test_without_jupyter_book_it_is_said_how_to_install_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", str(project / "python"))
-    with pytest.raises(ReportError, match="install it with pip install"):
-        site.build(project / "book", project, project)
 
 
 def test_a_built_site_is_served_on_this_machine_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

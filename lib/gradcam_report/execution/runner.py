@@ -17,6 +17,8 @@ from ..runs.io import write_atomic
 from . import site
 from .parameters import check_names, parameters_for
 
+SITE_SECONDS = 25.0  # of the machine that `expected_seconds` is about
+
 
 class Refused(ReportError):
     """A chapter stopped with a sentence of its own: the same parameters would stop it again.
@@ -149,7 +151,7 @@ def run_all(
     dataset = choose_dataset(values) if on_data else ""
     for parameters in on_data:
         parameters["dataset"] = dataset
-    _execute_all(folder, full)
+    _execute_all(folder, full, SITE_SECONDS if build_site else 0.0)
     return site.build_run(folder) if build_site else None
 
 
@@ -158,15 +160,17 @@ def _missing(folder: RunFolder, chapters: Iterable[str]) -> list[str]:
     return [c for c in CHAPTERS if c not in chapters and not (folder / "book" / f"{c}.ipynb").exists()]
 
 
-def _execute_all(folder: RunFolder, full: Mapping[str, Mapping[str, Any]]) -> None:
-    expected = {chapter: expected_seconds(chapter, parameters) for chapter, parameters in full.items()}
-    spent = done = 0.0
+def _execute_all(folder: RunFolder, full: Mapping[str, Mapping[str, Any]], afterwards: float) -> None:
+    """Execute the chapters, with a line about each; `afterwards` are the seconds that the run will take then."""
+    expected = [expected_seconds(chapter, parameters) for chapter, parameters in full.items()]
+    spent = 0.0
     for number, (chapter, parameters) in enumerate(full.items(), 1):
         print(f"[{number}/{len(full)}] {chapter} ...", flush=True)
         seconds = execute(chapter, folder / "book" / f"{chapter}.ipynb", parameters)
-        spent, done = spent + seconds, done + expected.pop(chapter)
-        left = f"; about {duration(spent / done * sum(expected.values()))} left" if expected else ""
-        print(f"[{number}/{len(full)}] {chapter} took {duration(seconds)}{left}", flush=True)
+        spent += seconds
+        left = spent / sum(expected[:number]) * (sum(expected[number:]) + afterwards)
+        words = f"; about {duration(left)} left" if left else ""
+        print(f"[{number}/{len(full)}] {chapter} took {duration(seconds)}{words}", flush=True)
 
 
 def expected_seconds(chapter: str, parameters: Mapping[str, Any]) -> float:
@@ -174,23 +178,20 @@ def expected_seconds(chapter: str, parameters: Mapping[str, Any]) -> float:
 
     Measured on such a machine; on others `run_all` scales it by the chapters that are finished.
     """
-    seconds, rate = 5.0, 50.0  # to start a kernel and draw
-    if chapter == "lr_finder":
-        seconds += 0.7 * parameters["iterations"] * parameters["batch_size"] / rate  # it stops where the loss rises
+    start, rate = 5.0, 50.0
+    if chapter == "lr_finder":  # which stops about half-way, where the loss rises
+        return start + 0.5 * parameters["iterations"] * parameters["batch_size"] / rate
     if chapter == "training":
         train, test = parameters["train_size"] or 50_000, parameters["test_size"] or 10_000
         evaluated = parameters["epochs"] * (test + min(train, 5_000)) + 2 * test
-        seconds += parameters["seeds"] * (parameters["epochs"] * train + evaluated / 4) / rate
-    if chapter == "error_analysis":
-        seconds += 15
+        return start + parameters["seeds"] * (parameters["epochs"] * train + evaluated / 8) / rate
     if chapter == "gradcam":
-        seconds += 15 + (2.7 * (len(parameters["indices"]) or parameters["n_images"]) if parameters["score_cam"] else 0)
-    if chapter == "explorer":
-        seconds += 35
+        score_cam = 2.7 * (len(parameters["indices"]) or parameters["n_images"]) if parameters["score_cam"] else 0.0
+        return start + 15.0 + score_cam
     if chapter == "faithfulness":
-        pictures = (parameters["photographs"] or 100) + parameters["drawings"]
-        seconds += 15 + 15 * parameters["probe_epochs"] + 0.04 * pictures * parameters["steps"]
-    return seconds
+        images = (parameters["photographs"] or 100) + parameters["drawings"]
+        return start + 15.0 + 20.0 * parameters["probe_epochs"] + 0.04 * images * parameters["steps"]
+    return start + {"error_analysis": 15.0, "explorer": 35.0}.get(chapter, 0.0)
 
 
 def choose_dataset(values: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from ..config import PUBLISHED, PUBLISHED_SWEEP, PUBLISHED_VARIANTS, ReportError, project_root, short
 from .io import read_record, unwritable
+from ..config.paths import is_checkout
 from .records import Metrics, RangeTestRecord, RangeTestRecipe, RunRecord, TrainingRecipe
 
 R = TypeVar("R", RunRecord, RangeTestRecord)
@@ -58,6 +59,11 @@ class RunFolder:
         """The path of `file`; raises `ReportError` naming the chapter that makes it when it is missing."""
         path = self.path / file
         if self.published and not path.is_file():
+            if not is_checkout(project_root()):
+                raise ReportError(
+                    f"{self.path} holds no {file}, for neither {Path.cwd()} nor a folder above it is a checkout of the "
+                    "report; start from within one, or name a run_dir of your own."
+                )
             raise ReportError(
                 f"{self.name} holds no {file}; choose another run_dir, or restore it if the repository has it."
             )
