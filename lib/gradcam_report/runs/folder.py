@@ -110,13 +110,13 @@ def resolve_folder(
 
 def other_seeds(folder: RunFolder, record: RunRecord) -> dict[int, RunFolder]:
     """By seed, the finished runs `seed-<number>` in a run's folder that differ from its `record` in the seed alone."""
-    found, own = {}, record.parameters
+    seeds, own = {}, record.parameters
     for stored in map(RunFolder, folder.path.glob("seed-*")):
         other = stored.record(RunRecord)
         seed = other.parameters.seed if other else own.seed
         if other and seed != own.seed and other.parameters == own.model_copy(update={"seed": seed}):
-            found[seed] = stored
-    return dict(sorted(found.items()))
+            seeds[seed] = stored
+    return dict(sorted(seeds.items()))
 
 
 def difference(stored: Mapping[str, Any], requested: Mapping[str, Any]) -> str:
