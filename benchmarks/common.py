@@ -37,9 +37,9 @@ def arguments(doc: str | None, **options: tuple[Any, str]) -> argparse.ArgumentP
     return parser
 
 
-def settings(asked: argparse.Namespace) -> dict[str, Any]:
+def settings(args: argparse.Namespace) -> dict[str, Any]:
     """The options as results record them."""
-    return {name: value for name, value in vars(asked).items() if name not in ("out", "point", "worker")}
+    return {name: value for name, value in vars(args).items() if name not in ("out", "point", "worker")}
 
 
 def synthetic(images: int) -> datasets.Dataset:
@@ -98,12 +98,12 @@ def ratio(above: list[float], below: list[float]) -> dict[str, Any]:
 def peak_memory(device: torch.device) -> dict[str, float]:
     """GiB: the peak so far of this process's resident memory and, on a GPU, of what it took of the device's."""
     unit = 2**30 if sys.platform == "darwin" else 2**20
-    found = {"resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    memory = {"resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
     with suppress(OSError):  # Linux counts the parent's peak in what getrusage says of a child
-        found["resident"] = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 2**20
+        memory["resident"] = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 2**20
     if device.type == "cuda":
-        found["device"] = torch.cuda.max_memory_allocated(device) / 2**30
-    return found
+        memory["device"] = torch.cuda.max_memory_allocated(device) / 2**30
+    return memory
 
 
 def output(*words: str, **environment: str) -> str:

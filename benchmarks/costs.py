@@ -84,38 +84,38 @@ def stepping(batch: int, count: int, device_name: str) -> dict[str, Way]:
 
 def chapter_times() -> dict[str, dict[str, float]]:
     """chapter -> seconds of its last execution in all, and of those what was spent outside its cells."""
-    found = {}
+    times = {}
     for chapter in CHAPTERS:
         notebook = nbformat.read(project_root() / "book" / f"{chapter}.ipynb", as_version=4)
         if whole := notebook.metadata.get("papermill", {}).get("duration"):
             cells = sum(cell.metadata.get("papermill", {}).get("duration") or 0.0 for cell in notebook.cells)
-            found[chapter] = {"seconds": whole, "papermill": max(0.0, whole - cells)}
-    return found
+            times[chapter] = {"seconds": whole, "papermill": max(0.0, whole - cells)}
+    return times
 
 
-def costs(asked: argparse.Namespace) -> dict[str, Any]:
+def costs(args: argparse.Namespace) -> dict[str, Any]:
     """Everything but the growth."""
-    device, python = resolve(asked.device, "auto").torch_device, sys.executable
-    augmented = in_turns(augmenting(asked.images, device), device, asked.repeats)
-    stepped = in_turns(stepping(asked.batch, asked.steps, asked.device), device, asked.repeats)
+    device, python = resolve(args.device, "auto").torch_device, sys.executable
+    augmented = in_turns(augmenting(args.images, device), device, args.repeats)
+    stepped = in_turns(stepping(args.batch, args.steps, args.device), device, args.repeats)
     commands = {
         "help_seconds": Way(lambda: output(python, "-m", "gradcam_report", "--help")),
         "python_seconds": Way(lambda: output(python, "-c", "pass")),
     }
-    started = in_turns(commands, device, asked.repeats)
+    started = in_turns(commands, device, args.repeats)
     with tempfile.TemporaryDirectory() as folder:
         program = str(Path(python).with_name("jupyter-book"))  # it cannot be run by `python -m`
         build = [program, "build", "--all", "-q", "--path-output", folder, "book/"]
-        site = timed(device, lambda: output(*build)) if asked.build else None
+        site = timed(device, lambda: output(*build)) if args.build else None
     return {
-        "augmentation": {name: spread([asked.images / s for s in values]) for name, values in augmented.items()},
+        "augmentation": {name: spread([args.images / s for s in values]) for name, values in augmented.items()},
         "ratio_augmentation": ratio(augmented["torchvision"], augmented["ours"]),
-        "range_test_step": spread([s / asked.steps for s in stepped["range_test"]]),
+        "range_test_step": spread([s / args.steps for s in stepped["range_test"]]),
         "ratio_range_test": ratio(stepped["range_test"], stepped["training"]),
         **{name: spread(values) for name, values in started.items()},
         "site_seconds": site,
         "chapters": chapter_times(),
-        "settings": settings(asked),
+        "settings": settings(args),
     }
 
 
@@ -139,17 +139,17 @@ def point(sizes: dict[str, int], device_name: str) -> dict[str, Any]:
 
 def growth(device: str) -> dict[str, list[dict[str, Any]]]:
     """Every point of `GROWTH`, each measured in a process of its own."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    measured: dict[str, list[dict[str, Any]]] = {}
     for name, points in GROWTH.items():
         for sizes in points:
             printed = output(sys.executable, __file__, "--device", device, "--point", json.dumps(sizes))
-            found.setdefault(name, []).append(json.loads(printed.splitlines()[-1]))
-            print(name, found[name][-1], flush=True)
-    return found
+            measured.setdefault(name, []).append(json.loads(printed.splitlines()[-1]))
+            print(name, measured[name][-1], flush=True)
+    return measured
 
 
 def main() -> None:
-    """Measure, and add what was found to the results."""
+    """Measure, and add the measurements to the results."""
     parser = arguments(
         __doc__,
         images=(4000, "to augment in each round"),
@@ -159,15 +159,15 @@ def main() -> None:
     )
     parser.add_argument("--no-build", dest="build", action="store_false", help="do not build the site")
     parser.add_argument("--point", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.point:
-        print(json.dumps(point(json.loads(asked.point), asked.device)))
+    args = parser.parse_args()
+    if args.point:
+        print(json.dumps(point(json.loads(args.point), args.device)))
         return
-    finish = begin(asked.out)
-    found = {"costs": costs(asked), "growth": growth(asked.device)}
-    found["costs"]["provenance"] = finish(resolve(asked.device, "auto"), "synthetic images")
-    add(asked.out, **found)
-    print(f"see {asked.out}")
+    finish = begin(args.out)
+    results = {"costs": costs(args), "growth": growth(args.device)}
+    results["costs"]["provenance"] = finish(resolve(args.device, "auto"), "synthetic images")
+    add(args.out, **results)
+    print(f"see {args.out}")
 
 
 if __name__ == "__main__":

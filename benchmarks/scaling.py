@@ -25,53 +25,53 @@ from gradcam_report.training.distributed import SINGLE_PROCESS, ProcessGroup, pr
 SWEEP = "runs/scaling"
 
 
-def worker(asked: argparse.Namespace) -> None:
+def worker(args: argparse.Namespace) -> None:
     """Time the parts of a step in each process of torchrun; the main one prints seconds, without the first ones.
 
     All processes compute at the same time, as in a shared step: cores and memory are shared too.
     """
-    device = resolve(asked.device, "auto")
+    device = resolve(args.device, "auto")
 
     def repeated(work: Work) -> list[float]:
-        return [timed(device.torch_device, work) for _ in range(asked.repeats + 1)][1:]
+        return [timed(device.torch_device, work) for _ in range(args.repeats + 1)][1:]
 
     def step(images: int, group: ProcessGroup) -> list[float]:
         trainer = build_trainer(synthetic(images), images, device, group)
         batches = list(trainer.batches())
         return repeated(lambda: trainer.train_epoch(batches))
 
-    with process_group(asked.device) as group:
-        trainer = build_trainer(synthetic(asked.batch), asked.batch, device)
+    with process_group(args.device) as group:
+        trainer = build_trainer(synthetic(args.batch), args.batch, device)
         for p in trainer.net.parameters():
             p.grad = torch.randn_like(p)
         weights, few = (
             torch.zeros(count, device=device.torch_device)
             for count in (sum(p.numel() for p in trainer.net.parameters()), 64)
         )
-        found = {
-            "step": step(asked.batch, group),
+        results = {
+            "step": step(args.batch, group),
             "gradients": repeated(lambda: group.sum(weights)),
             "few": repeated(lambda: group.sum(few)),
-            "part": step(asked.batch // group.size, SINGLE_PROCESS),
+            "part": step(args.batch // group.size, SINGLE_PROCESS),
             "muon": repeated(trainer.optimizer.step),
         }
         if group.is_main_process:
-            print(json.dumps(found))
+            print(json.dumps(results))
 
 
-def shared(size: int, asked: argparse.Namespace) -> dict[str, Any]:
+def shared(size: int, args: argparse.Namespace) -> dict[str, Any]:
     """The measurements of so many processes, see `worker`."""
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size), __file__, "--worker"]
-    own = ["--batch", str(asked.batch), "--repeats", str(asked.repeats), "--device", asked.device]
+    own = ["--batch", str(args.batch), "--repeats", str(args.repeats), "--device", args.device]
     printed = output(sys.executable, *launcher, *own, OMP_NUM_THREADS="1")
     return {name: spread(values) for name, values in json.loads(printed.splitlines()[-1]).items()}
 
 
-def side_by_side(workers: int, asked: argparse.Namespace) -> float:
-    """Seconds of a sweep of `asked.points` small trainings with so many at once, each with one thread."""
+def side_by_side(workers: int, args: argparse.Namespace) -> float:
+    """Seconds of a sweep of `args.points` small trainings with so many at once, each with one thread."""
     shutil.rmtree(project_root() / SWEEP, ignore_errors=True)
-    recipe = f"dataset=shapes train_size={asked.images} val_size=100 test_size=100 batch_size=50 epochs=1"
-    pairs = [*recipe.split(), "optimizer=sgd", "max_lr=0.05", f"seed=0..{asked.points - 1}"]
+    recipe = f"dataset=shapes train_size={args.images} val_size=100 test_size=100 batch_size=50 epochs=1"
+    pairs = [*recipe.split(), "optimizer=sgd", "max_lr=0.05", f"seed=0..{args.points - 1}"]
     options = [*(word for pair in pairs for word in ("-p", pair)), "--workers", str(workers), "--cpus", "1"]
     command = [sys.executable, "-m", "gradcam_report", "sweep", "training", *options, "--out", SWEEP]
     seconds = timed(torch.device("cpu"), lambda: output(*command))
@@ -80,7 +80,7 @@ def side_by_side(workers: int, asked: argparse.Namespace) -> float:
 
 
 def main() -> None:
-    """Measure, and add what was found to the results."""
+    """Measure, and add the measurements to the results."""
     parser = arguments(
         __doc__,
         batch=(128, "images, shared by the processes"),
@@ -90,23 +90,23 @@ def main() -> None:
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 2, 4], help="processes or workers")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.worker:
-        worker(asked)
+    args = parser.parse_args()
+    if args.worker:
+        worker(args)
         return
-    finish = begin(asked.out)
-    if asked.device == "auto" and not torch.cuda.is_available():
-        asked.device = "cpu"  # also beside an Apple GPU, which processes cannot share
-    if resolve(asked.device).torch_device.type == "cuda":
-        asked.sizes = [size for size in asked.sizes if size <= torch.cuda.device_count()]
-    found: dict[str, Any] = {"shared": {}, "side_by_side": {}, "settings": settings(asked) | {"cores": os.cpu_count()}}
-    for size in map(str, asked.sizes):
-        found["shared"][size] = shared(int(size), asked)
-        found["side_by_side"][size] = side_by_side(int(size), asked)
-        print(f"{size}: {found['shared'][size]['step']['median']:.2f} s a step, ", end="")
-        print(f"{found['side_by_side'][size]:.0f} s for {asked.points} trainings", flush=True)
-    found["provenance"] = finish(resolve(asked.device, "auto"), "synthetic images")
-    add(asked.out, scaling=found)
+    finish = begin(args.out)
+    if args.device == "auto" and not torch.cuda.is_available():
+        args.device = "cpu"  # also beside an Apple GPU, which processes cannot share
+    if resolve(args.device).torch_device.type == "cuda":
+        args.sizes = [size for size in args.sizes if size <= torch.cuda.device_count()]
+    results: dict[str, Any] = {"shared": {}, "side_by_side": {}, "settings": settings(args) | {"cores": os.cpu_count()}}
+    for size in map(str, args.sizes):
+        results["shared"][size] = shared(int(size), args)
+        results["side_by_side"][size] = side_by_side(int(size), args)
+        print(f"{size}: {results['shared'][size]['step']['median']:.2f} s a step, ", end="")
+        print(f"{results['side_by_side'][size]:.0f} s for {args.points} trainings", flush=True)
+    results["provenance"] = finish(resolve(args.device, "auto"), "synthetic images")
+    add(args.out, scaling=results)
 
 
 if __name__ == "__main__":

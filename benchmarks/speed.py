@@ -124,60 +124,60 @@ def matmul_rate(device: Device, size: int) -> float:
     return 2 * size**3 / min(timed(device.torch_device, lambda: a @ a) for _ in range(6))
 
 
-def memory_gain(asked: argparse.Namespace, dataset: datasets.Dataset, device: Device) -> dict[str, list[float]]:
+def memory_gain(args: argparse.Namespace, dataset: datasets.Dataset, device: Device) -> dict[str, list[float]]:
     """Images a second in large batches with memory kept from step to step and without.
 
     As many steps as are timed come before them, because a training has thousands of steps and few first ones. PyTorch
     keeps a GPU's memory anyway, so there is nothing to measure there.
     """
-    train = functools.partial(our_steps(build_trainer(dataset, asked.large_batch, device)), asked.steps)
+    train = functools.partial(our_steps(build_trainer(dataset, args.large_batch, device)), args.steps)
     ways = {"train_kept": Way(train, train, keep_memory), "train_returned": Way(train, train)}
-    seconds = in_turns(ways, device.torch_device, asked.repeats)
-    return {name: [asked.steps * asked.large_batch / s for s in values] for name, values in seconds.items()}
+    seconds = in_turns(ways, device.torch_device, args.repeats)
+    return {name: [args.steps * args.large_batch / s for s in values] for name, values in seconds.items()}
 
 
-def in_blocks(asked: argparse.Namespace, trainer: Trainer, usual: Usual) -> dict[str, list[float]]:
+def in_blocks(args: argparse.Namespace, trainer: Trainer, usual: Usual) -> dict[str, list[float]]:
     """Images a second of every way.
 
     The usual loop's workers fetch batches ahead. They are used up before its steps are timed, or they would come free
     of charge; and the others wait until the workers have filled their queues again and leave the cores alone.
     """
     data, device, train = trainer.data, trainer.device, our_steps(trainer)
-    explain_ours, explain_usual = explaining(data.normalizer(data.test.images[: asked.explained]), device.torch_device)
+    explain_ours, explain_usual = explaining(data.normalizer(data.test.images[: args.explained]), device.torch_device)
 
     def test(device: Device) -> Work:
         return lambda: evaluation.predict(trainer.net, data.test, data.normalizer, device)
 
     test_ours, test_fp32 = test(device), test(device.exact)
-    rest = functools.partial(time.sleep, asked.rest)
+    rest = functools.partial(time.sleep, args.rest)
     ways = {  # a training and its evaluations keep memory, which the first step fetches
-        "train_ours": Way(lambda: train(asked.steps), lambda: (rest(), train(1)), keep_memory),
-        "train_usual": Way(lambda: usual.train(asked.steps), lambda: usual.train(2 * asked.workers)),
+        "train_ours": Way(lambda: train(args.steps), lambda: (rest(), train(1)), keep_memory),
+        "train_usual": Way(lambda: usual.train(args.steps), lambda: usual.train(2 * args.workers)),
         "test_ours": Way(test_ours, lambda: (rest(), test_ours()), keep_memory),
         "test_ours_fp32": Way(test_fp32, lambda: (rest(), test_fp32()), keep_memory),
         "test_usual": Way(usual.test, rest),
         "explain_ours": Way(explain_ours, rest),
         "explain_usual": Way(explain_usual, rest),
     }
-    images = {"train": asked.steps * asked.batch, "test": asked.test_images, "explain": asked.explained}
-    seconds = in_turns(ways, device.torch_device, asked.repeats)
+    images = {"train": args.steps * args.batch, "test": args.test_images, "explain": args.explained}
+    seconds = in_turns(ways, device.torch_device, args.repeats)
     return {name: [images[name.split("_")[0]] / s for s in values] for name, values in seconds.items()}
 
 
-def measure(asked: argparse.Namespace, dataset: datasets.Dataset, device: Device) -> dict[str, Any]:
+def measure(args: argparse.Namespace, dataset: datasets.Dataset, device: Device) -> dict[str, Any]:
     """All measurements, as they are stored."""
     # Before the usual loop and its workers take memory and cores.
-    kept = memory_gain(asked, dataset, device) if device.torch_device.type == "cpu" else {}
-    trainer = build_trainer(dataset, asked.batch, device)
-    usual = Usual(cifar10.locate("").parent, asked.batch, asked.test_images, device.torch_device, asked.workers)
+    kept = memory_gain(args, dataset, device) if device.torch_device.type == "cpu" else {}
+    trainer = build_trainer(dataset, args.batch, device)
+    usual = Usual(cifar10.locate("").parent, args.batch, args.test_images, device.torch_device, args.workers)
     if device.compiles:
         trainer.compile()
-    rates = in_blocks(asked, trainer, usual)
+    rates = in_blocks(args, trainer, usual)
     median = {name: statistics.median(values) for name, values in rates.items()}
     peak = matmul_rate(device, 8192 if device.torch_device.type == "cuda" else 2048)
     flops = 3 * 2 * sum(row.macs for row in model.summarise(trainer.net))  # of an image, forward and backward
     return {
-        "settings": settings(asked),
+        "settings": settings(args),
         "images_per_second": {name: spread(values) for name, values in (rates | kept).items()},
         **({"ratio_kept": ratio(kept["train_kept"], kept["train_returned"])} if kept else {}),
         **{f"ratio_{task}": ratio(rates[f"{task}_ours"], rates[f"{task}_usual"]) for task in TASKS},
@@ -191,7 +191,7 @@ def measure(asked: argparse.Namespace, dataset: datasets.Dataset, device: Device
 
 def main() -> None:
     """Measure and write the results."""
-    asked = arguments(
+    args = arguments(
         __doc__,
         batch=(128, "images; 128 is the usual loop's own, 500 on a GPU"),
         large_batch=(OptimConfig().batch_size, "images, for keeping memory"),
@@ -202,15 +202,15 @@ def main() -> None:
         rest=(1.0, "seconds before each block of this report's"),
         workers=(2, "of the usual loop's DataLoader"),
     ).parse_args()
-    finish, device = begin(asked.out), resolve(asked.device, "auto")
-    dataset = datasets.load(DataConfig(dataset="cifar10", test_size=asked.test_images))
+    finish, device = begin(args.out), resolve(args.device, "auto")
+    dataset = datasets.load(DataConfig(dataset="cifar10", test_size=args.test_images))
     with tempfile.TemporaryDirectory() as empty:
         if device.compiles:  # timed as where nothing was compiled before
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = empty
-        found = measure(asked, dataset, device)
-    add(asked.out, speed=found, provenance=finish(device, dataset.source))
-    train, test = found["ratio_train"]["median"], found["test_set_seconds"]["ours"]
-    print(f"training {train:.2f} times the usual loop's images a second; the test set in {test:.1f} s; see {asked.out}")
+        results = measure(args, dataset, device)
+    add(args.out, speed=results, provenance=finish(device, dataset.source))
+    train, test = results["ratio_train"]["median"], results["test_set_seconds"]["ours"]
+    print(f"training {train:.2f} times the usual loop's images a second; the test set in {test:.1f} s; see {args.out}")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def train_point(
         trainer.compile()
     if "ingredient" in changes:
         INGREDIENTS[changes["ingredient"]](trainer)
-    found: dict[str, Any] = dict.fromkeys(("val_loss", "val_accuracy", "train_loss", "train_accuracy"))
+    scores: dict[str, Any] = dict.fromkeys(("val_loss", "val_accuracy", "train_loss", "train_accuracy"))
     started = time.perf_counter()
     with keep_memory(), contextlib.suppress(Diverged):
         for trainer.epoch in tqdm(range(epochs), unit="epoch", leave=False):
@@ -78,9 +78,9 @@ def train_point(
         val = trainer.data.val
         loss, accuracy = score(predict(trainer.net, val, dataset.normalizer, device.exact), val.labels)
         if math.isfinite(loss):  # the last step may have spoiled it
-            found |= {"val_loss": loss, "val_accuracy": accuracy}
-            found |= {name: row[name] for name in ("train_loss", "train_accuracy")}
-    return found | {"seconds": round(time.perf_counter() - started, 1), "compute": device.describe()}
+            scores |= {"val_loss": loss, "val_accuracy": accuracy}
+            scores |= {name: row[name] for name in ("train_loss", "train_accuracy")}
+    return scores | {"seconds": round(time.perf_counter() - started, 1), "compute": device.describe()}
 
 
 def stored(path: Path, protocol: dict[str, Any]) -> dict[str, Any]:
@@ -89,11 +89,11 @@ def stored(path: Path, protocol: dict[str, Any]) -> dict[str, Any]:
     recipe = params.augment.model_dump() | params.optim.model_dump() | params.schedule.model_dump(exclude={"epochs"})
     if not path.exists():
         return {"protocol": protocol, "recipe": recipe, "points": []}
-    found = io.read_json(path)
+    results = io.read_json(path)
     for what, now in (("protocol", protocol), ("recipe", recipe)):
-        if found[what] != now:
-            raise ReportError(f"{path} is of another {what} ({difference(found[what], now)}); use another --out.")
-    return found
+        if results[what] != now:
+            raise ReportError(f"{path} is of another {what} ({difference(results[what], now)}); use another --out.")
+    return results
 
 
 def main() -> None:
@@ -108,22 +108,22 @@ def main() -> None:
     )
     parser.add_argument("study", choices=list(STUDIES))
     parser.set_defaults(out=None)
-    asked = parser.parse_args()
-    out = asked.out or Path(__file__).with_name(f"{asked.study}.json")
-    protocol = {name: getattr(asked, name) for name in ("dataset", "train_size", "val_size", "epochs")}
-    found, commit = stored(out, protocol), current_commit()
+    args = parser.parse_args()
+    out = args.out or Path(__file__).with_name(f"{args.study}.json")
+    protocol = {name: getattr(args, name) for name in ("dataset", "train_size", "val_size", "epochs")}
+    results, commit = stored(out, protocol), current_commit()
     # The split is drawn by one seed, so that all points are judged on the same images.
-    sizes = {"train_size": asked.train_size, "val_size": asked.val_size, "test_size": 1}
-    dataset = datasets.load(DataConfig(dataset=asked.dataset, seed=0, **sizes))
-    done = {(point["name"], point["seed"]) for point in found["points"]}
-    for seed, (name, changes) in itertools.product(range(asked.seeds), STUDIES[asked.study].items()):
+    sizes = {"train_size": args.train_size, "val_size": args.val_size, "test_size": 1}
+    dataset = datasets.load(DataConfig(dataset=args.dataset, seed=0, **sizes))
+    done = {(point["name"], point["seed"]) for point in results["points"]}
+    for seed, (name, changes) in itertools.product(range(args.seeds), STUDIES[args.study].items()):
         if (name, seed) in done:
             continue
-        point = train_point(dataset, changes, seed, asked.epochs, asked.device)
-        found["points"].append({"name": name, "changes": changes, "seed": seed, "commit": commit} | point)
-        total = sum(p["seconds"] for p in found["points"])
-        found["provenance"] = provenance(point["compute"], dataset.source, total, commit)
-        io.write_json(out, found)
+        point = train_point(dataset, changes, seed, args.epochs, args.device)
+        results["points"].append({"name": name, "changes": changes, "seed": seed, "commit": commit} | point)
+        total = sum(p["seconds"] for p in results["points"])
+        results["provenance"] = provenance(point["compute"], dataset.source, total, commit)
+        io.write_json(out, results)
         accuracy = point["val_accuracy"]
         result = "diverged" if accuracy is None else f"{100 * accuracy:.2f} %"
         print(f"{name}, seed {seed}: {result} in {point['seconds']:.0f} s", flush=True)

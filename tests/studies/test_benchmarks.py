@@ -1,9 +1,7 @@
 """The benchmark programs, on a small scale: what they store, and that a study goes on where it stopped."""
 
-import argparse
-import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import common
@@ -101,26 +99,6 @@ def test_the_speed_benchmark_stores_ratios_of_what_it_measured(
     assert found.test_set_seconds["ours"] == pytest.approx(10_000 / found.images_per_second["test_ours"].median)
     assert found.ratio_kept and found.settings.large_batch == 16
     assert found.memory_gib["resident"] > 0.1
-
-
-def test_keeping_memory_is_timed_against_not_keeping_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, inside = [0.0], [False]
-
-    @contextlib.contextmanager
-    def kept() -> Iterator[None]:
-        inside[0] = True
-        yield
-        inside[0] = False
-
-    def train(steps: int) -> None:
-        now[0] += steps * (2 if inside[0] else 3)  # seconds
-
-    monkeypatch.setattr(speed, "our_steps", lambda trainer: train)
-    monkeypatch.setattr(speed, "keep_memory", kept)
-    monkeypatch.setattr(common.time, "perf_counter", lambda: now[0])
-    asked = argparse.Namespace(large_batch=500, steps=4, repeats=2)
-    found = speed.memory_gain(asked, common.synthetic(1), CPU)
-    assert found == {"train_kept": [250, 250], "train_returned": [500 / 3, 500 / 3]}
 
 
 def test_both_ways_of_explaining_give_the_same_maps(monkeypatch: pytest.MonkeyPatch):
