@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from ..explain import cam
+from ..formatting import progress
 from ..model import ResNet18
 from ..training.device import keep_memory
 from . import metrics
@@ -89,7 +89,7 @@ def deletion_insertion(
     }
     curves: dict[str, Maps] = {"deletion": {}, "insertion": {}}
     scores: dict[str, Scores] = {"deletion": {}, "insertion": {}, "drop": {}, "increase": {}}
-    for name, m in tqdm(maps.items(), unit="explainer"):
+    for name, m in progress(maps.items(), unit="explainer"):
         for way, (start, fill, ends) in ways.items():
             found = metrics.perturbation_curves(probability, start, fill, m, steps, ends)
             curves[way][name] = found
@@ -128,7 +128,7 @@ def model_randomization(
     """
     before = explainer_maps(net, images, classes, layers, methods)
     found: dict[str, Scores] = {}
-    for count in tqdm(range(1, len(PARTS) + 1), unit="part"):
+    for count in progress(range(1, len(PARTS) + 1), unit="part"):
         after = explainer_maps(randomised_network(net, PARTS[:count]), images, classes, layers, methods)
         found[PARTS[count - 1]] = {name: metrics.rank_correlation(m, after[name]).numpy() for name, m in before.items()}
     return found
