@@ -3,8 +3,8 @@
 The chapter is a stub: a line in `journal` when it begins and when it ends, and between it waits for the file `go`.
 """
 
-import json
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -33,28 +33,18 @@ from gradcam_report.studies import sweep_results
         ("0..4", ["0", "1", "2", "3", "4"], True),
         ("-1..1,7", ["-1", "0", "1", "7"], True),
         ("3..3", ["3"], True),
-        ("[a,b]", ["[a,b]"], False),
-        ("[a,b],[c]", ["[a,b]", "[c]"], True),
-        ("'a,b',c", ["'a,b'", "c"], True),
+        ("[a,b]", [["a", "b"]], False),
+        ("[a, b],[c]", [["a", "b"], ["c"]], True),
+        ("'a,b',c", ["a,b", "c"], True),
+        ("007", ["007"], False),
         ("it's,that's", ["it's", "that's"], True),
         ("[3, 14", ["[3, 14"], False),
         ("../photos/a..b.jpg", ["../photos/a..b.jpg"], False),
         ("0.5..2", ["0.5..2"], False),
     ],
 )
-def test_values_of_p(text: str, values: list[str], axis: bool) -> None:
+def test_values_of_p(text: str, values: list[Any], axis: bool) -> None:
     assert grid.expand("name", text) == (values, axis)
-
-
-@given(st.lists(st.lists(st.integers() | st.text(st.characters(blacklist_categories=["Cs"]))), min_size=1, max_size=4))
-def test_lists_written_as_json_come_back_as_they_were(values: list[list[Any]]) -> None:
-    texts, several = grid.expand("name", ",".join(map(json.dumps, values)))
-    assert [json.loads(text) for text in texts] == values and several == (len(values) > 1)
-
-
-def test_points_are_every_combination_the_last_axis_fastest() -> None:
-    points = grid.combinations({"a": [1, 2], "b": [3, 4, 5]})
-    assert [(p["a"], p["b"]) for p in points] == [(1, 3), (1, 4), (1, 5), (2, 3), (2, 4), (2, 5)]
 
 
 paths = st.text() | st.sampled_from(["../..", "/etc/passwd", "a/b", "a\\b", ".", "..", "", " ", "ä", "A", "a", "-1"])
@@ -76,7 +66,9 @@ def requested(*pairs: str, chapter: str = "training", **values: Any) -> records.
 
 def test_every_point_has_the_whole_parameter_set_and_a_run_folder_of_its_own(project: Path) -> None:
     record = requested("max_lr=0.1,2e-1", "seed=0..2", "epochs=3", train_size=64, layers=["layer4"])
-    assert record.axes == {"max_lr": [0.1, 0.2], "seed": [0, 1, 2]} and len(record.points) == 6
+    assert record.axes == {"max_lr": [0.1, 0.2], "seed": [0, 1, 2]}
+    order = [(0.1, 0), (0.1, 1), (0.1, 2), (0.2, 0), (0.2, 1), (0.2, 2)]
+    assert [tuple(point.values.values()) for point in record.points] == order
     point = next(p for p in record.points if p.slug == "max_lr-0.2_seed-1")
     given = record.parameters(point, RunFolder("runs/x"))
     expected = {"max_lr": 0.2, "seed": 1, "epochs": 3, "train_size": 64, "run_dir": "runs/x/max_lr-0.2_seed-1"}
@@ -94,14 +86,14 @@ def test_a_chapter_that_reads_a_run_keeps_the_run_that_is_given(project: Path) -
     [
         (["epochs=5"], "No parameter is given several values"),
         (["max_lr=0.1,ten"], "max_lr is 'ten'"),
-        (["epochs=1,0"], r"epochs is 0; it must be at least 1\."),
+        (["epochs=1,0"], r"epochs is '?0'?; it must be at least 1\."),
         (["epohcs=1,2"], r"'epohcs'; did you mean epochs\?"),
         (["max_lr=1,1.0"], r"max_lr=1\.0 is asked for twice"),
         (["seed=0..2", "run_dir=runs/y"], "name the sweep's folder by --out"),
         (["seed=0,1", "epochs"], "write -p NAME=VALUE"),
         (["seed=4..0"], "seed is 4..0, which runs backwards"),
         (["seed=0..9" + 15 * "9"], "holds more than the 10,000 points"),
-        (["seed=0..999", "epochs=1..999"], "at most 10,000"),
+        (["seed=0..999", "epochs=1..999"], "999,000 points are too many"),
         (["dataset=shapes,auto"], "name the data sets"),
         (["seed=0,1", "val_size=0"], "val_size is 0, .*hold out training images, as in -p val_size=2000"),
         (["val_size=0,100"], "val_size is 0"),
@@ -151,9 +143,9 @@ def test_more_values_add_points_and_keep_those_that_are_there(project: Path) -> 
 @pytest.mark.parametrize(
     ("pairs", "chapter", "sentence"),
     [
-        (["seed=0,1", "epochs=7"], "training", "holds a sweep with epochs 20 there, 7 "),
-        (["seed=0,1", "max_lr=0.1,0.2"], "training", "holds a sweep over seed, not seed and max_lr"),
-        (["seed=0,1", "dataset=shapes"], "lr_finder", "holds a sweep of the chapter training, not lr_finder"),
+        (["seed=0,1", "epochs=7"], "training", "epochs 20 there, 7 "),
+        (["seed=0,1", "max_lr=0.1,0.2"], "training", "axes .'seed'. there, .'seed', 'max_lr'. "),
+        (["seed=0,1", "dataset=shapes"], "lr_finder", "chapter 'training' there, 'lr_finder' "),
     ],
 )
 def test_another_sweep_in_the_same_folder_is_refused(
@@ -167,7 +159,7 @@ def test_another_sweep_in_the_same_folder_is_refused(
 def test_without_ray_points_run_one_after_another_once(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray", None)
     write_chapter(project)
     (project / "go").touch()
     assert cli.main([*COMMAND, "watts=0,1"]) == 0
@@ -193,15 +185,16 @@ def test_a_node_that_does_not_see_the_sweep_says_so(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_trainings_on_shapes_are_compared(
+def test_a_training_on_shapes_is_read_as_the_command_shows_it(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    source = Path(__file__).parents[2] / "book" / "training.ipynb"
-    (project / "book" / "training.ipynb").write_bytes(source.read_bytes())
+    monkeypatch.setitem(sys.modules, "ray", None)
+    checkout = Path(__file__).parents[2]
+    (project / "benchmarks").symlink_to(checkout / "benchmarks")
+    (project / "book" / "training.ipynb").write_bytes((checkout / "book" / "training.ipynb").read_bytes())
     small = ["dataset=shapes", "train_size=64", "val_size=32", "test_size=32", "batch_size=32", "epochs=1"]
-    options = [word for pair in [*small, "seed=0,1"] for word in ("-p", pair)]
+    options = [word for pair in [*small, "seed=3..3"] for word in ("-p", pair)]
     assert cli.main(["sweep", "training", *options]) == 0
-    compared = sweep_results.load(SweepConfig(sweep_dir="runs/sweep-training"))
-    printed = re.findall(r"^seed-\d +\d+ +(\S+)", capsys.readouterr().out, re.M)
-    assert sorted(printed) == sorted(f"{setting.mean:.4f}" for setting in compared.settings)
+    (setting,) = sweep_results.load(SweepConfig(sweep_dir="runs/sweep-training")).settings
+    assert setting.values == {"seed": 3}
+    assert re.search(rf"^seed-3 +\d+ +{setting.mean:.4f} ", capsys.readouterr().out, re.M)

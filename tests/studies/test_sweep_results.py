@@ -138,9 +138,10 @@ def test_figures_show_every_setting_and_mark_the_best(project: Path) -> None:
 
 @pytest.fixture
 def executed(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    (project / "artifacts").mkdir()
     calls: list[str] = []
 
-    def execute(name: str, out: Path, parameters: dict[str, Any], book: Path | None = None) -> float:
+    def execute(name: str, out: Path, parameters: dict[str, Any], checkout: Path) -> float:
         calls.append(name)
         io.write_atomic(out, b"executed")
         return 1.0

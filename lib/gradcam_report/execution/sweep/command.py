@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...config import CHAPTERS
+from ...formatting import duration
 
 if TYPE_CHECKING:
     from ...runs.folder import RunFolder
@@ -90,8 +91,8 @@ def _run(
     try:
         for number, outcome in enumerate(engine.run(folder, record, rest, resources) if rest else (), 1):
             left = (time.monotonic() - started) / number * (len(rest) - number)
-            state = f"failed: {outcome.error}" if outcome.error else "is finished"
-            print(f"[{number}/{len(rest)}] {outcome.slug} {state}; about {left:.0f} s left", flush=True)
+            state = f"failed: {outcome.error}" if outcome.error else f"is finished; about {duration(left)} left"
+            print(f"[{number}/{len(rest)}] {outcome.slug} {state}", flush=True)
             if outcome.error:
                 errors[outcome.slug] = outcome.error
     finally:

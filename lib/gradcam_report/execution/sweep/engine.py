@@ -18,11 +18,11 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from ...config import Params, ReportError, project_root
+from ...config import Params, ReportError
 from ...runs import io
 from ...runs.folder import RunFolder
 from ...runs.records import Metrics
-from ...runs.sweep import DONE, Mark, SweepRecord, read
+from ...runs.sweep import DONE, SWEEP, Mark, SweepRecord, read
 from .. import runner
 
 MAIN_METRICS = ("val_accuracy", "test_accuracy", "test_loss")  # of metrics.json, kept in a point's mark
@@ -63,22 +63,20 @@ class Outcome:
     error: str = ""
 
 
-def execute_point(root: str, out: str, slug: str, key: str) -> Outcome:
-    """Execute a point of the sweep `key` in the folder `out` of the checkout `root`, if it is not finished.
+def execute_point(cwd: str, out: str, slug: str, key: str) -> Outcome:
+    """Execute a point of the sweep `key` in the folder `out`, if it is not finished; `cwd` is the command's folder.
 
     The mark is written last. A chapter that refuses its parameters gives an outcome with the reason; another failure,
     which may pass, is raised as `ReportError`.
     """
-    if Path.cwd() != Path(root):
-        os.chdir(root)  # a worker of Ray: the checkout is found from the working directory
+    unseen = f"The node {platform.node()} does not see {out} of this sweep"
+    unseen += "; put checkout and --out on a file system that all nodes share."
+    if not Path(cwd).is_dir():
+        return Outcome(slug, unseen)
+    os.chdir(cwd)  # a worker of Ray finds the checkout as the command does
     folder = RunFolder(out)
-    try:
-        record = read(folder)
-        if record.key != key:
-            raise ReportError("another sweep is there")
-    except ReportError:
-        seen = f"The node {platform.node()} does not see {folder.path} of this sweep"
-        return Outcome(slug, f"{seen}; put checkout and --out on a file system that all nodes share.")
+    if not (folder / SWEEP).is_file() or (record := read(folder)).key != key:
+        return Outcome(slug, unseen)
     point = next(point for point in record.points if point.slug == slug)
     if record.mark(point, folder):
         return Outcome(slug)
@@ -104,7 +102,7 @@ def run(folder: RunFolder, record: SweepRecord, slugs: Sequence[str], resources:
 
     Closing the iterator, or an exception, ends what is under way. Raises `ReportError` where there is no such cluster.
     """
-    arguments = [(str(project_root()), folder.name, slug, record.key) for slug in slugs]
+    arguments = [(str(Path.cwd()), folder.name, slug, record.key) for slug in slugs]
     ray = _import_ray(resources)
     if ray is None:
         print(f"Without Ray, the points run one after another; get it with {INSTALL}.", flush=True)

@@ -1,12 +1,14 @@
 """What a sweep is asked for: from the command's parameters to the record that its folder keeps."""
 
+import itertools
+import math
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...config import ReportError, field_names, params_class, project_root
 from ...runs.folder import RunFolder, difference
-from ...runs.sweep import MACHINE, SWEEP, WRITES_RUN, SweepPoint, SweepRecord, Value, read
+from ...runs.sweep import MACHINE, SWEEP, WRITES_RUN, SweepPoint, SweepRecord, read
 from .. import runner
 from ..parameters import assignments, check_names
 from . import grid
@@ -21,14 +23,14 @@ def request(chapter: str, pairs: Sequence[str], values: Mapping[str, Any], folde
     check_names(values)
     shared = {name: value for name, value in values.items() if name in field_names(chapter)}
     known = list(read(folder).axes) if (folder / SWEEP).exists() else []
-    axes: dict[str, list[Value]] = {}
+    axes: dict[str, list[Any]] = {}
     for name, text in assignments(pairs).items():
-        parts, several = grid.expand(name, text)
+        expanded, several = grid.expand(name, text)
         shared.pop(name, None)
         if several or name in known:
-            axes[name] = list(parts)
+            axes[name] = expanded
         else:
-            shared[name] = parts[0]
+            shared[name] = expanded[0]
     if not axes:
         raise ReportError(
             "No parameter is given several values; give a list or a range, as in -p max_lr=0.1,0.2 -p seed=0..4."
@@ -39,9 +41,13 @@ def request(chapter: str, pairs: Sequence[str], values: Mapping[str, Any], folde
     return _build(chapter, ordered, shared)
 
 
-def _build(chapter: str, axes: Mapping[str, Sequence[Value]], shared: Mapping[str, Any]) -> SweepRecord:
-    """Return the sweep over every combination of the axes' values, with all parameters checked."""
-    every = [params_class(chapter).parse({**shared, **values}).flat() for values in grid.combinations(axes)]
+def _build(chapter: str, axes: Mapping[str, Sequence[Any]], shared: Mapping[str, Any]) -> SweepRecord:
+    """Return the sweep over every combination of the axes' values, the last axis fastest, all parameters checked."""
+    count = math.prod(map(len, axes.values()))
+    if count > grid.MAX_POINTS:
+        raise ReportError(f"{count:,} points are too many; a sweep has at most {grid.MAX_POINTS:,}: give fewer values.")
+    combinations = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    every = [params_class(chapter).parse({**shared, **values}).flat() for values in combinations]
     points: dict[str, SweepPoint] = {}
     for parameters in every:
         point = SweepPoint(slug=grid.slug(v := {name: parameters[name] for name in axes}), values=v)
@@ -55,19 +61,20 @@ def _build(chapter: str, axes: Mapping[str, Sequence[Value]], shared: Mapping[st
         )
     own = {"run_dir"} if chapter in WRITES_RUN else set()
     fixed = {name: value for name, value in every[0].items() if name not in axes and name not in own}
-    fixed |= _resolve_dataset(every)
+    resolved = _resolve_datasets(every)
+    if "dataset" in fixed:
+        fixed["dataset"] = resolved[fixed["dataset"]]
     machine = {name: fixed.pop(name) for name in MACHINE if name in fixed}
     record = {"chapter": chapter, "fixed": fixed, "machine": machine, "key": uuid.uuid4().hex[:12]}
     return SweepRecord.build(axes, list(points.values()), **record)
 
 
-def _resolve_dataset(every: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the data set that "auto" stands for; downloads CIFAR-10, once for all points, where a point needs it."""
-    parameters = {p["dataset"]: p for p in every if "dataset" in p}
-    if len(parameters) > 1 and "auto" in parameters:
+def _resolve_datasets(every: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what each name of a data set stands for, "auto" too; downloads CIFAR-10, once for all points."""
+    points = {parameters["dataset"]: parameters for parameters in every if "dataset" in parameters}
+    if len(points) > 1 and "auto" in points:
         raise ReportError("dataset is 'auto' for some points; name the data sets, as in -p dataset=cifar10,shapes.")
-    resolved = [runner.choose_dataset(p) for p in parameters.values()]
-    return {"dataset": resolved[0]} if len(resolved) == 1 else {}
+    return {name: runner.choose_dataset(parameters) for name, parameters in points.items()}
 
 
 def join(folder: RunFolder, new: SweepRecord) -> SweepRecord:
@@ -75,15 +82,12 @@ def join(folder: RunFolder, new: SweepRecord) -> SweepRecord:
     if not (folder / SWEEP).exists():
         return new
     old = read(folder)
-    other = ""
-    if old.chapter != new.chapter:
-        other = f"of the chapter {old.chapter}, not {new.chapter}"
-    elif old.axes.keys() != new.axes.keys():
-        other = f"over {' and '.join(old.axes)}, not {' and '.join(new.axes)}"
-    elif old.fixed != new.fixed:
-        other = f"with {difference(old.fixed, new.fixed)}"
-    if other:
-        raise ReportError(f"{folder.name} holds a sweep {other}; choose another folder with --out.")
+    there = {"chapter": old.chapter, "axes": list(old.axes), **old.fixed}
+    here = {"chapter": new.chapter, "axes": list(new.axes), **new.fixed}
+    if there != here:
+        raise ReportError(
+            f"{folder.name} holds another sweep ({difference(there, here)}); choose another folder with --out."
+        )
     points = {point.slug: point for point in [*old.points, *new.points]}
     record = {"chapter": new.chapter, "fixed": new.fixed, "machine": new.machine, "key": old.key}
     return SweepRecord.build(old.axes, list(points.values()), **record)
