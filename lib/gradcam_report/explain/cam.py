@@ -82,10 +82,6 @@ def explain(
     """
     layers = list(dict.fromkeys(layers))
     _check(model, images, targets, layers, method)
-    if not len(images):  # the sizes of the maps are those of some image
-        one = {name: classes.new_zeros(1) for name, classes in targets.items()}
-        maps = explain(model, images.new_zeros(1, *images.shape[1:]), one, layers, method)
-        return {name: {layer: m[:0] for layer, m in by_layer.items()} for name, by_layer in maps.items()}
     parts: dict[str, dict[str, list[Tensor]]] = {name: {layer: [] for layer in layers} for name in targets}
     with _hooked(model, layers, method) as extractor:
         for start in range(0, len(images), batch_size):
@@ -199,7 +195,7 @@ def _check(model: nn.Module, images: Tensor, targets: Mapping[str, Tensor], laye
             raise ReportError(
                 f"layers holds {layer!r}, which this model does not have; choose from {_layer_names(model)}."
             )
-    if not images.is_floating_point() or images.ndim != 4:
+    if not images.is_floating_point() or images.ndim != 4 or not len(images):
         raise ValueError(f"images must be normalised float (N, 3, H, W), got {images.dtype} {tuple(images.shape)}")
     for name, classes in targets.items():
         if classes.shape != images.shape[:1]:

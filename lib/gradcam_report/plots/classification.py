@@ -100,9 +100,9 @@ def class_scores(precision: ArrayLike, recall: ArrayLike, f1: ArrayLike, classes
     Points, not bars: bars must start at zero, and would hide the differences between good scores.
 
     Args:
-        precision: float (C,), 0-1.
-        recall: float (C,), 0-1.
-        f1: float (C,), 0-1.
+        precision: float (C,), 0-1; nan for a class without images.
+        recall: likewise.
+        f1: likewise.
         classes: C names.
     """
     scores = 100 * np.array([precision, recall, f1], np.float64)
@@ -114,7 +114,14 @@ def class_scores(precision: ArrayLike, recall: ArrayLike, f1: ArrayLike, classes
     ax.plot(scores[1], rows, "s", color=ORANGE, markersize=6.5, label="recall")
     ax.plot(scores[2], rows, "|", color="black", markersize=11, markeredgewidth=2, label="F1, their harmonic mean")
     for row, value in enumerate(scores[2] / 100):
-        ax.text(1.01, row, percent(value), transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+        ax.text(
+            1.01,
+            row,
+            "no images" if np.isnan(value) else percent(value),
+            transform=ax.get_yaxis_transform(),
+            va="center",
+            fontsize=8,
+        )
     ax.text(1.01, -0.9, "F1", transform=ax.get_yaxis_transform(), va="center", fontsize=8, weight="bold")
     ax.set_yticks(rows, classes)
     ax.set_ylim(len(classes) - 0.5, -0.5)
