@@ -13,9 +13,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from .. import model
+from .. import formatting, model
 from ..config import RangeTestConfig, RangeTestParams
 from ..data import augmentation, datasets
 from ..runs import io
@@ -57,7 +56,8 @@ def range_test(
     lrs: list[float] = []
     losses: list[float] = []
     average, best, ended = 0.0, math.inf, "reached end_lr"
-    with preserve_state(net, optimizer), tqdm(total=config.iterations, unit="step", disable=not progress) as bar:
+    bar = formatting.progress(total=config.iterations, unit="step", disable=not progress)
+    with preserve_state(net, optimizer), bar:
         net.train()
         for i in range(config.iterations):
             lr = config.start_lr * growth**i

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 from tqdm import tqdm
 
-from .. import model
+from .. import formatting, model
 from ..config import AugmentConfig, OptimConfig, ReportError, ScheduleConfig
 from ..data import augmentation
 from ..data.datasets import Dataset, Split
@@ -164,7 +164,9 @@ class Trainer:
         if self.device.compiles and self.epoch < epochs and self.group.size == 1:  # collectives break compiled code
             self.compile()
         hidden = not progress or not self.group.is_main_process
-        with tqdm(total=epochs * self.steps, initial=self.epoch * self.steps, unit="step", disable=hidden) as bar:
+        with formatting.progress(
+            total=epochs * self.steps, initial=self.epoch * self.steps, unit="step", disable=hidden
+        ) as bar:
             while self.epoch < epochs:
                 row = {"epoch": self.epoch + 1, **self.train_epoch(_counted(self.batches(), bar))}
                 row |= self.evaluate(last=self.epoch + 1 == epochs)
