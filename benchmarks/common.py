@@ -70,7 +70,7 @@ class Way:
     """A way to work: `work` is timed, `prepare` comes before it and is not, `context` is around both."""
 
     work: Work
-    prepare: Work = bool
+    prepare: Work = lambda: None
     context: Callable[[], AbstractContextManager[Any]] = nullcontext
 
 

@@ -89,6 +89,7 @@ def test_a_slip_of_the_pen_is_answered_with_the_right_name(place: tuple[str, str
 def test_names_of_other_chapters_are_left_aside_and_unknown_ones_refused() -> None:
     own, aside = for_chapter("gradcam", {"dataset": "auto", "n_images": 3, "epochs": 2})
     assert (own, aside) == ({"n_images": 3}, ["dataset", "epochs"])
+    assert for_chapter("benchmarks", {"watts": 5.0, "nodes": 64}) == ({"watts": 5.0}, ["nodes"]), "nodes is retired"
     assert "'zzzzzz'" in refusal("gradcam", dataset="auto", zzzzzz=1)
 
 
