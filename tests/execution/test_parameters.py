@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gradcam_report.config import CHAPTERS, RETIRED, ReportError, field_names
+from gradcam_report.config import RETIRED, ReportError
 from gradcam_report.execution import parameters
 
 
@@ -59,11 +57,6 @@ def test_what_the_type_does_not_take_is_quoted(tmp_path: Path, name: str, text: 
             read()
 
 
-@given(st.floats(0, 100) | st.integers(0, 100))
-def test_every_number_comes_back(number: float) -> None:
-    assert by_command("training", "max_lr", repr(number)) == number
-
-
 @pytest.mark.parametrize("pair", ["epochs", "=5", ""])
 def test_what_is_no_assignment_is_quoted(pair: str) -> None:
     with pytest.raises(ReportError, match="write -p NAME=VALUE") as caught:
@@ -97,11 +90,3 @@ def test_a_name_that_no_chapter_knows_is_refused_and_a_retired_one_left_aside(
     assert "gone is left aside" in capsys.readouterr().out
     with pytest.raises(ReportError, match="'epohcs'; did you mean epochs"):
         parameters.check_names({"epochs": 1, "epohcs": 1})
-
-
-@pytest.mark.parametrize("name", CHAPTERS)
-def test_each_chapter_gets_its_own_of_a_flat_list_and_defaults_for_the_rest(name: str) -> None:
-    given = parameters.parameters_for(name, {"epochs": 3, "method": "layercam", "seed": 7})
-    assert list(given) == list(field_names(name))
-    for other, value in {"epochs": 3, "method": "layercam", "seed": 7}.items():
-        assert given.get(other, value) == value

@@ -118,16 +118,6 @@ def test_the_time_left_is_scaled_by_the_chapters_that_are_finished(
     assert told[1] == "[2/3] training took 20 s; about 10 s left" and "left" not in told[2]
 
 
-def test_more_work_is_expected_to_take_longer() -> None:
-    def expected(chapter: str, **values: Any) -> float:
-        return runner.expected_seconds(chapter, parameters_for(chapter, values))
-
-    assert expected("training", epochs=1) < expected("training", epochs=2) < expected("training", epochs=2, seeds=2)
-    assert expected("faithfulness", photographs=20, drawings=60, steps=4) < expected("faithfulness")
-    assert expected("gradcam", score_cam=False) < expected("gradcam")
-    assert all(expected(name) > 0 for name in CHAPTERS)
-
-
 def test_without_cifar10_auto_is_resolved_once_for_all_chapters_and_said(
     chapters: Path, executed: Executed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,7 +44,7 @@ def test_a_build_that_fails_gives_the_reason_in_a_sentence(
     monkeypatch.setenv("REPORT_URL", "me.github.io/x")
     with pytest.raises(ReportError, match=r"REPORT_URL is 'me\.github\.io/x'; it must be an address") as caught:
         site.build(TOP / "book", tmp_path, TOP)
-    assert "\n" not in str(caught.value) and (tmp_path / "build.log").exists()
+    assert "\n" not in str(caught.value) and (tmp_path / "_build" / "build.log").exists()
 
 
 @pytest.mark.parametrize(

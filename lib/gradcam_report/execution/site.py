@@ -59,9 +59,9 @@ def build(book: Path, out: Path, settings: Path) -> None:
     command += ["--config", str(settings / "_config.yml"), "--toc", str(settings / "_toc.yml")]
     done = subprocess.run(command, cwd=project_root(), capture_output=True, text=True)
     if done.returncode:
-        text = done.stdout + done.stderr
-        write_atomic(out / "build.log", text.encode())
-        raise ReportError(f"The site could not be built: {reason(text)} (see {out / 'build.log'}).")
+        text, log = done.stdout + done.stderr, out / "_build" / "build.log"
+        write_atomic(log, text.encode())
+        raise ReportError(f"The site could not be built: {reason(text)} (see {log}).")
 
 
 def reason(log: str) -> str:
