@@ -70,23 +70,10 @@ def test_deletion_and_insertion_scores_are_what_the_metrics_say(net: model.ResNe
         curve = metrics.perturbation_curves(probability, start, fill, maps["some"], 2, ends)
         torch.testing.assert_close(found.curves[name]["some"], curve)
         np.testing.assert_allclose(found.scores[name]["some"], metrics.area(curve), rtol=1e-6)
+    after, before = metrics.masked_probability(probability, images, maps["some"]), ends[1]  # ends[1]: the image itself
+    np.testing.assert_allclose(found.scores["drop"]["some"], metrics.drop(before, after), rtol=1e-6)
+    np.testing.assert_array_equal(found.scores["increase"]["some"], after > before)
     assert not found.scores["drop"]["all"].any() and not found.scores["increase"]["all"].any()
-
-
-def test_drop_and_increase_by_hand() -> None:
-    """A "network" that answers the mean of the left half minus that of the right half, plus a half."""
-
-    def probability(images: Tensor) -> Tensor:
-        return 0.5 + images[..., :16].mean((1, 2, 3)) - images[..., 16:].mean((1, 2, 3))
-
-    images = torch.full((2, 3, 32, 32), 0.2)
-    images[1, ..., 16:] = 0.4  # 0.5 and 0.3
-    left = torch.zeros(2, 32, 32)
-    left[..., :16] = 1  # masks the right half: 0.7 and 0.7
-    found = experiments.deletion_insertion(probability, images, {"left": left, "right": 1 - left}, steps=2).scores
-    np.testing.assert_allclose(found["drop"]["left"], [0, 0], atol=1e-6)
-    np.testing.assert_allclose(found["drop"]["right"], [(0.5 - 0.3) / 0.5, (0.3 - 0.1) / 0.3], rtol=1e-5)
-    assert found["increase"]["left"].tolist() == [1, 1] and found["increase"]["right"].tolist() == [0, 0]
 
 
 def test_each_step_of_the_cascade_randomises_one_more_part_and_leaves_the_network_itself_alone() -> None:

@@ -84,22 +84,6 @@ def test_deleting_in_the_order_of_the_weights_gives_the_curve_computed_by_hand()
     np.testing.assert_allclose(curve, expected, atol=1e-5)
 
 
-def test_the_right_map_deletes_faster_and_inserts_faster_than_any_other() -> None:
-    weight = block(4, 4, 12) + 0.01
-    net, images = WeightedMean(weight), torch.ones(2, 3, SIZE, SIZE)
-    dark = torch.zeros_like(images)
-
-    def areas(maps: Tensor) -> tuple[float, float]:
-        deleted = metrics.area(perturbed(net, images, dark, maps, 16))
-        inserted = metrics.area(perturbed(net, dark, images, maps, 16))
-        return deleted.mean().item(), inserted.mean().item()
-
-    right = areas(weight.expand(2, -1, -1))
-    for other in (baselines.random_maps(2, 4), baselines.centre_maps(2), 1 - weight.expand(2, -1, -1)):
-        deleted, inserted = areas(other)
-        assert right[0] < deleted and right[1] > inserted
-
-
 def test_area_and_drop_by_hand() -> None:
     assert metrics.area(torch.tensor([[1.0, 1, 1], [1, 0.5, 0], [0, 1, 0]])).tolist() == [1, 0.5, 0.5]
     assert metrics.drop(torch.tensor([0.8, 0.5, 0.4]), torch.tensor([0.4, 0.6, 0.4])).tolist() == [0.5, 0, 0]
@@ -136,14 +120,10 @@ def test_edges_are_where_the_brightness_changes_and_nowhere_else() -> None:
     assert not baselines.edge_maps(torch.full((1, 3, SIZE, SIZE), 9, dtype=torch.uint8)).any()
 
 
-def test_the_centre_is_highest_in_the_middle_and_symmetric() -> None:
+def test_the_centre_is_symmetric_and_random_maps_are_the_same_at_every_call() -> None:
     (blob,) = baselines.centre_maps(1)
     assert blob.argmax().item() in (15 * 32 + 15, 15 * 32 + 16, 16 * 32 + 15, 16 * 32 + 16)
     torch.testing.assert_close(blob, blob.flip(0))
     torch.testing.assert_close(blob, blob.T)
-
-
-def test_random_maps_differ_between_images_and_are_the_same_at_every_call() -> None:
     coarse = baselines.random_maps(3, 4)
     assert torch.equal(coarse, baselines.random_maps(3, 4)) and not torch.equal(coarse[0], coarse[1])
-    assert 0.4 < baselines.random_maps(5, 32).mean() < 0.6
