@@ -27,7 +27,6 @@ class Examples:
     """int64 (N,): the rows of the chosen images in `predictions`."""
     images: NDArray[np.uint8]
     """uint8 (N, 3, 32, 32), 0-255."""
-    classes: list[str]
     data_root: str
     """The folder of CIFAR-10, as `datasets.test_images` takes it."""
 
@@ -38,6 +37,11 @@ class Examples:
     def dataset(self) -> str:
         """Name of the data set that the run was trained on."""
         return self.record.parameters.dataset
+
+    @property
+    def classes(self) -> list[str]:
+        """C class names."""
+        return self.record.result.classes
 
     @property
     def indices(self) -> Ints:
@@ -64,19 +68,14 @@ class Examples:
         """The network's probabilities, float64 (N, C)."""
         return self.predictions.probabilities[self.rows]
 
-    def probability(self, classes: Ints) -> Floats:
-        """The network's probability for one class of each image: int64 (N,) -> float64 (N,)."""
-        return self.predictions.probabilities[self.rows, classes]
-
-    def names(self, classes: Ints) -> list[str]:
-        """Class names of int64 (N,)."""
-        return [self.classes[c] for c in classes]
-
     def titles(self) -> list[str]:
         """What `formatting.error_title` says of each image: its number, predicted and true class, probabilities."""
-        predicted, true = self.names(self.predicted), self.names(self.true)
-        chances = self.probability(self.predicted), self.probability(self.true)
-        return [error_title(*row) for row in zip(self.indices, predicted, chances[0], true, chances[1], strict=True)]
+        return [
+            error_title(index, self.classes[predicted], chances[predicted], self.classes[true], chances[true])
+            for index, predicted, true, chances in zip(
+                self.indices, self.predicted, self.true, self.probabilities, strict=True
+            )
+        ]
 
     def at(self, rows: Ints) -> "Examples":
         """Return the images at other rows, int64 (M,), of the same predictions; raises as `choose` does."""
@@ -103,11 +102,10 @@ def choose_rows(run_dir: str, rows: Callable[[Predictions], Ints], data_root: st
     """
     folder = RunFolder(run_dir)
     record = folder.run()
-    predictions, classes = load(folder), datasets.CLASSES[record.parameters.dataset]
-    if predictions.logits.shape[1] != len(classes):
+    predictions = load(folder)
+    if predictions.logits.shape[1] != len(record.result.classes):
         raise io.unreadable(folder / "predictions.npz", f"it has {predictions.logits.shape[1]} classes")
-    nothing = np.empty(0, np.int64)
-    examples = Examples(folder, record, predictions, nothing, np.empty(0, np.uint8), list(classes), data_root)
+    examples = Examples(folder, record, predictions, np.empty(0, np.int64), np.empty(0, np.uint8), data_root)
     return examples.at(rows(predictions))
 
 
