@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         kept = (
             "the last checkpoint is kept, the same command resumes"
-            if arguments.command in ("run", "train")
+            if arguments.command in ("run", "train", "sweep")
             else "the same command starts again"
         )
         print(f"gradcam-report{_who()}: interrupted; {kept}.", file=sys.stderr)

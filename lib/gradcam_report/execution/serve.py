@@ -1,5 +1,6 @@
 """A built site on this machine's own address: browsers refuse some of a page's files when it is opened as a file."""
 
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -23,6 +24,6 @@ def serve(folder: str, port: int) -> None:
         server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     except OSError as error:
         raise ReportError(f"The port {port} cannot be used ({error.strerror}); choose another --port.") from None
-    with server:
+    with server, suppress(KeyboardInterrupt):
         print(f"Open http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)", flush=True)
         server.serve_forever()
