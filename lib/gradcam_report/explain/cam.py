@@ -8,7 +8,7 @@ To add a method, add it to `METHODS` and to the choices of `config.CamConfig`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,7 +18,6 @@ from torchcam.methods import GradCAM, LayerCAM, ScoreCAM, XGradCAM
 from ..config import ReportError
 
 Extractor = GradCAM | LayerCAM | XGradCAM | ScoreCAM
-SCORE_CAM_BATCH = 250  # masked images in one forward pass of Score-CAM
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,9 @@ class CamMethod:
     title: str
     extractor: type[Extractor]
     gradients: bool = True
-    """Whether the method needs a backward pass."""
+    """Whether the method needs a backward pass; one that needs none makes many forward passes instead."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Passed to the torchcam class."""
 
 
 # The map of class c is ReLU(sum_k w_k A_k), with the activations A_k of channel k, the logit y_c of the class and
@@ -50,7 +51,7 @@ METHODS = {
     "gradcam": CamMethod("Grad-CAM", GradCAM),
     "layercam": CamMethod("LayerCAM", LayerCAM),
     "xgradcam": CamMethod("XGrad-CAM", XGradCAM),
-    "scorecam": CamMethod("Score-CAM", ScoreCAM, gradients=False),
+    "scorecam": CamMethod("Score-CAM", ScoreCAM, gradients=False, options={"batch_size": 250}),
 }
 
 
@@ -77,11 +78,12 @@ def explain(
     Returns float32 (N, h, w) at the layer's own size, on the device of `images`, scaled by `rescale` to 0-1 for each
     image alone: 1 is that image's strongest evidence, so values do not compare between images or layers, nor, unless
     `shared`, between targets.
-    Raises `ReportError` for an unknown layer or method and for logits that are not finite, `ValueError` for tensors of
-    another dtype or shape.
+    Raises `ReportError` for logits that are not finite, `ValueError` for an unknown layer and for tensors of another
+    dtype or shape, `KeyError` for an unknown method.
     """
+    if not images.is_floating_point() or images.ndim != 4 or not len(images):
+        raise ValueError(f"images must be normalised float (N, 3, H, W), got {images.dtype} {tuple(images.shape)}")
     layers = list(dict.fromkeys(layers))
-    _check(model, images, targets, layers, method)
     parts: dict[str, dict[str, list[Tensor]]] = {name: {layer: [] for layer in layers} for name in targets}
     with _hooked(model, layers, method) as extractor:
         for start in range(0, len(images), batch_size):
@@ -106,7 +108,8 @@ def _batch_maps(
     # The images require gradients so that every layer has them, whichever parameters are frozen.
     pixels = images.detach().to(device, torch.float32, copy=True).requires_grad_()
     logits = model(pixels)
-    _check_forward(model, extractor, logits)
+    if not logits.isfinite().all():  # torchcam would turn them into maps of zeros
+        raise ReportError("The model's logits are not finite; train again with a lower max_lr.")
     for left, (name, classes) in zip(reversed(range(len(targets))), targets.items(), strict=True):
         # retain_graph: all but the last target leave the graph of this forward pass to the next one.
         graph: dict[str, Any] = {"retain_graph": left > 0} if METHODS[method].gradients else {}
@@ -178,39 +181,6 @@ def float32_eval(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def _hooked(model: nn.Module, layers: list[str], method: str) -> Iterator[Extractor]:
     """torchcam's extractor on `model`, with its hooks gone afterwards."""
-    options: dict[str, Any] = {"batch_size": SCORE_CAM_BATCH} if method == "scorecam" else {}
-    with float32_eval(model), METHODS[method].extractor(model, list(layers), **options) as extractor:
+    how = METHODS[method]
+    with float32_eval(model), how.extractor(model, list(layers), **how.options) as extractor:
         yield extractor
-
-
-def _check(model: nn.Module, images: Tensor, targets: Mapping[str, Tensor], layers: list[str], method: str) -> None:
-    """Refuse what cannot work before any hook is set: `ReportError` for names, `ValueError` for tensors."""
-    if method not in METHODS:
-        raise ReportError(f"method is {method!r}; choose one of {', '.join(map(repr, METHODS))}.")
-    if not layers:
-        raise ReportError(f"layers is empty; name at least one of {_layer_names(model)}.")
-    known = dict(model.named_modules())
-    for layer in layers:
-        if not layer or layer not in known:
-            raise ReportError(
-                f"layers holds {layer!r}, which this model does not have; choose from {_layer_names(model)}."
-            )
-    if not images.is_floating_point() or images.ndim != 4 or not len(images):
-        raise ValueError(f"images must be normalised float (N, 3, H, W), got {images.dtype} {tuple(images.shape)}")
-    for name, classes in targets.items():
-        if classes.shape != images.shape[:1]:
-            raise ValueError(f"targets[{name!r}] must have shape ({len(images)},), got {tuple(classes.shape)}")
-
-
-def _check_forward(model: nn.Module, extractor: Extractor, logits: Tensor) -> None:
-    """Refuse layers without cells, and logits that torchcam would silently turn into maps of zeros."""
-    for layer, activation in zip(extractor.target_names, extractor.hook_a, strict=True):
-        if activation is None or activation.ndim != 4:
-            raise ReportError(f"layers holds {layer!r}, whose output is not a map; choose from {_layer_names(model)}.")
-    if not logits.isfinite().all():
-        raise ReportError("The model's logits are not finite; train again with a lower max_lr.")
-
-
-def _layer_names(model: nn.Module) -> str:
-    """The model's own parts that can have a map, for error messages; modules inside them are accepted too."""
-    return ", ".join(name for name, part in model.named_children() if not isinstance(part, nn.Linear))

@@ -31,14 +31,14 @@ def explainer_maps(
 ) -> Maps:
     """Make the maps of each method at each layer for one class of each image.
 
-    `images` are normalised float (N, 3, H, W), `classes` int64 (N,). Score-CAM is made of the last layer only, for its
-    cost. XGrad-CAM is left out at layer4, where it equals Grad-CAM: a mean follows that layer, so the gradient is the
-    same in every cell, and so are the two methods' weights.
+    `images` are normalised float (N, 3, H, W), `classes` int64 (N,). Score-CAM, the method without gradients, is made
+    of the last layer only, for its cost. XGrad-CAM is left out at layer4, where it equals Grad-CAM: a mean follows that
+    layer, so the gradient is the same in every cell, and so are the two methods' weights.
     """
     found: Maps = {}
     for method in methods:
         chosen = [layer for layer in layers if (method, layer) != ("xgradcam", "layer4")]
-        chosen = chosen[-1:] if method == "scorecam" else chosen
+        chosen = chosen if cam.METHODS[method].gradients else chosen[-1:]
         if chosen:
             maps = cam.explain(net, images, {"class": classes}, chosen, method)["class"]
             found |= {f"{cam.METHODS[method].title} {layer}": m for layer, m in maps.items()}
