@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from .config import CHAPTERS, ReportError
-from .execution.sweep import command as sweep_command
 
 EXAMPLES = """examples:
   gradcam-report run --params params/quick.yaml --run-dir runs/quick
@@ -25,6 +24,19 @@ EXAMPLES = """examples:
   gradcam-report serve             the site that was built, in a browser on this machine
   gradcam-report publish runs/full
                                    make a finished run the published one, execute the chapters in book/
+"""
+
+
+SWEEP = """Execute a chapter once for every combination of some parameters' values.
+
+-p NAME=A,B,C gives a parameter several values, -p NAME=0..4 the whole numbers from 0 to 4, and -p NAME=A one for all
+points; [a, b] is one value, a list. The same command again executes what is not finished; more values add points.
+"""
+SWEEP_EXAMPLES = """examples:
+  gradcam-report sweep training -p max_lr=0.05,0.1,0.2 -p seed=0..2 -p epochs=3 -p train_size=4000 -p val_size=2000
+                                   nine short trainings into runs/sweep-training
+  gradcam-report sweep gradcam -p method=gradcam,layercam -p run_dir=runs/mine --out runs/sweep-methods
+  gradcam-report sweep training -p seed=0..99 -p val_size=2000 --address auto --gpus 1       on a Ray cluster
 """
 
 
@@ -56,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "-p", dest="set", metavar="NAME=VALUE", action="append", default=[], help="one parameter; repeatable"
         )
-    sweep_command.add_to(commands)
+    _add_sweep(commands)
     commands.add_parser("build", help="build the published site into _build/html")
     serve = commands.add_parser("serve", help="show a built site in a browser on this machine")
     serve.add_argument("folder", nargs="?", default=".", help="a run or a site (default: the published one)")
@@ -64,6 +76,26 @@ def parser() -> argparse.ArgumentParser:
     publish = commands.add_parser("publish", help="make a finished run the published one")
     publish.add_argument("run_dir", help="the finished run's or sweep's folder, such as runs/full")
     return top
+
+
+def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    sweep = commands.add_parser(
+        "sweep",
+        help="execute a chapter for every combination of some parameters' values",
+        description=SWEEP,
+        epilog=SWEEP_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = sweep.add_argument
+    add("chapter", choices=list(CHAPTERS))
+    add("-p", dest="set", metavar="NAME=VALUES", action="append", default=[], help="a parameter's values; repeatable")
+    add("--params", metavar="FILE", help="YAML file of parameters that all points share")
+    add("--out", help="folder of the sweep (default: runs/sweep-CHAPTER)")
+    add("--workers", type=int, metavar="N", help="points at a time, on this machine (default: one a GPU, or a core)")
+    add("--retries", type=int, default=3, metavar="N", help="further attempts at a point (default: %(default)s)")
+    add("--cpus", type=int, metavar="C", help="cores for each point (default: its share; on a cluster one)")
+    add("--gpus", type=float, metavar="G", help="GPUs for each point (default: its share; on a cluster one)")
+    add("--address", "--ray", default="local", help="a Ray cluster: auto, or its address (default: Ray started here)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -143,7 +175,10 @@ def dispatch(arguments: argparse.Namespace) -> int:
 
             train_command.run(values, run_dir)
         case "sweep":
-            return sweep_command.execute(arguments)
+            from .execution.sweep.command import sweep
+
+            resources = {name: getattr(arguments, name) for name in ("workers", "cpus", "gpus", "retries", "address")}
+            return sweep(arguments.chapter, arguments.set, arguments.params, arguments.out, **resources)
         case "build":
             from .execution import site
 

@@ -10,7 +10,6 @@ import platform
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +20,7 @@ from pydantic import Field, model_validator
 from ...config import Params, ReportError
 from ...runs import io
 from ...runs.folder import RunFolder
+from ...runs.lock import FolderInUse
 from ...runs.records import Metrics
 from ...runs.sweep import DONE, SWEEP, Mark, SweepRecord, read
 from .. import runner
@@ -55,37 +55,29 @@ class Resources(Params):
         return self
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a point ended: `error` is one sentence, empty for a finished point."""
+def execute_point(cwd: str, out: str, slug: str, key: str) -> str:
+    """Execute a point of the sweep `key` in the folder `out`, unless it is finished; `cwd` is the command's folder.
 
-    slug: str
-    error: str = ""
-
-
-def execute_point(cwd: str, out: str, slug: str, key: str) -> Outcome:
-    """Execute a point of the sweep `key` in the folder `out`, if it is not finished; `cwd` is the command's folder.
-
-    The mark is written last. A chapter that refuses its parameters gives an outcome with the reason; another failure,
-    which may pass, is raised as `ReportError`.
+    Returns why the point cannot be executed: its node does not see the folder, or the chapter refuses its parameters;
+    else "". Raises `ReportError` for a failure that may pass.
     """
-    unseen = f"The node {platform.node()} does not see {out} of this sweep"
-    unseen += "; put checkout and --out on a file system that all nodes share."
-    if not Path(cwd).is_dir():
-        return Outcome(slug, unseen)
-    os.chdir(cwd)  # a worker of Ray finds the checkout as the command does
+    if Path(cwd).is_dir():
+        os.chdir(cwd)  # a worker of Ray finds the checkout as the command does
     folder = RunFolder(out)
     if not (folder / SWEEP).is_file() or (record := read(folder)).key != key:
-        return Outcome(slug, unseen)
+        shared = "put checkout and --out on a file system that all nodes share"
+        return f"The node {platform.node()} does not see {folder.path} of this sweep; {shared}."
     point = next(point for point in record.points if point.slug == slug)
     if record.mark(point, folder):
-        return Outcome(slug)
-    place = folder / slug
+        return ""
+    place = RunFolder(folder / slug)
     try:
         seconds = runner.execute(record.chapter, place / f"{record.chapter}.ipynb", record.parameters(point, folder))
     except runner.Refused as error:
-        return Outcome(slug, str(error))
-    metrics = RunFolder(place).metrics().model_dump() if (place / Metrics.FILE).is_file() else {}
+        if error.kind == FolderInUse.__name__:  # by what is left of a lost attempt
+            raise
+        return str(error)
+    metrics = place.metrics().model_dump() if (place / Metrics.FILE).is_file() else {}
     mark = Mark(
         recipe=record.recipe(point),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -94,31 +86,33 @@ def execute_point(cwd: str, out: str, slug: str, key: str) -> Outcome:
         results={name: metrics[name] for name in MAIN_METRICS if name in metrics},
     )
     io.write_json(place / DONE, mark)
-    return Outcome(slug)
+    return ""
 
 
-def run(folder: RunFolder, record: SweepRecord, slugs: Sequence[str], resources: Resources) -> Iterator[Outcome]:
-    """Execute the points `slugs`; yields each one's outcome as it ends. A point that fails stops no other.
+def run(
+    folder: RunFolder, record: SweepRecord, slugs: Sequence[str], resources: Resources
+) -> Iterator[tuple[str, str]]:
+    """Execute points; yields (slug, error) as each one ends, the error "" for a finished one. None stops another.
 
     Closing the iterator, or an exception, ends what is under way. Raises `ReportError` where there is no such cluster.
     """
-    arguments = [(str(Path.cwd()), folder.name, slug, record.key) for slug in slugs]
+    arguments = {slug: (str(Path.cwd()), folder.name, slug, record.key) for slug in slugs}
     ray = _import_ray(resources)
     if ray is None:
         print(f"Without Ray, the points run one after another; get it with {INSTALL}.", flush=True)
-        for given in arguments:
+        for slug, given in arguments.items():
             try:
-                yield execute_point(*given)
-            except ReportError as error:
-                yield Outcome(given[2], str(error))
+                yield slug, execute_point(*given)
+            except (OSError, ReportError) as error:
+                yield slug, str(error)
         return
     options = _connect(ray, record, len(slugs), resources)
     task = ray.remote(max_retries=resources.retries, retry_exceptions=True, **options)(execute_point)
-    pending = {task.options(name=given[2]).remote(*given): given[2] for given in arguments}
+    pending = {task.options(name=slug).remote(*given): slug for slug, given in arguments.items()}
     try:
         while pending:
             (ended,), _ = ray.wait(list(pending), num_returns=1)
-            yield _outcome(ray, ended, pending.pop(ended))
+            yield pending.pop(ended), _error(ray, ended)
     finally:
         for reference in pending:
             ray.cancel(reference, force=True)
@@ -171,6 +165,8 @@ def _initialize(ray: Any, address: str, **start: Any) -> None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **start)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
+        if address == HERE:
+            raise ReportError(f"Ray could not be started ({reason}); give the command again.") from None
         remedy = "start one with 'ray start --head', or leave --address out to use this machine"
         raise ReportError(f"There is no Ray cluster at {address!r} ({reason}); {remedy}.") from None
     finally:
@@ -178,16 +174,15 @@ def _initialize(ray: Any, address: str, **start: Any) -> None:
             signal.signal(signal.SIGTERM, handler)
 
 
-def _outcome(ray: Any, reference: Any, slug: str) -> Outcome:
-    """Return how a task ended, after Ray's own retries."""
+def _error(ray: Any, reference: Any) -> str:
+    """Return why a task failed, after Ray's own retries; "" if it did not."""
     try:
-        outcome: Outcome = ray.get(reference)
-        return outcome
+        return str(ray.get(reference))
     except ray.exceptions.RayTaskError as error:
-        return Outcome(slug, " ".join(str(error.cause).split()))
+        return " ".join(str(error.cause).split())
     except ray.exceptions.RayError as error:  # a worker or node that died, too often
         reason = " ".join(str(error).split())[:200]
-        return Outcome(slug, f"Its process was lost ({reason}); if memory ran out, use fewer --workers or more --cpus.")
+        return f"Its process was lost ({reason}); if memory ran out, use fewer --workers or more --cpus."
 
 
 def _num_cores() -> int:

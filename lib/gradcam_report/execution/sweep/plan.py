@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...config import ReportError, field_names, params_class, project_root
+from ...config import ReportError, field_names, params_class, project_root, user_path
 from ...runs.folder import RunFolder, difference
 from ...runs.sweep import MACHINE, SWEEP, WRITES_RUN, SweepPoint, SweepRecord, read
 from .. import runner
@@ -95,7 +95,7 @@ def join(folder: RunFolder, new: SweepRecord) -> SweepRecord:
 
 def folder_for(out: str) -> RunFolder:
     """Return the folder of a sweep; raises `ReportError` where published results are kept: no rerun writes there."""
-    folder, root = RunFolder(out), project_root()
+    folder, root = RunFolder(user_path(out)), project_root()
     path = folder.path.resolve()
     kept = [root / "book", root / "artifacts"]
     if not out.strip() or any(path == k or k in path.parents or path in k.parents for k in kept):
