@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from answers_by_hand import another_seed
 from gradcam_report import model
 from gradcam_report.config import ReportError, parse_params
 from gradcam_report.data import datasets
@@ -55,17 +56,8 @@ def weights(folder: Path) -> None:
     io.write_tensors(folder / "model.safetensors", net.state_dict(), {"classes": "10", "width": "8"})
 
 
-def another_seed(folder: Path) -> None:
-    """Add a training of seed 1, which makes the last three of the run's six errors."""
-    record, arrays = io.read_json(folder / "run.json"), io.read_arrays(folder / "predictions.npz")
-    arrays["logits"][[2, 5, 11]] = 3 * np.eye(10, dtype=np.float32)[arrays["labels"][[2, 5, 11]]]
-    io.write_arrays(folder / "seed-1/predictions.npz", **arrays)
-    record["parameters"] |= {"seed": 1}
-    io.write_json(folder / "seed-1/run.json", record)
-
-
 def test_the_error_analysis_shows_six_of_ten_and_what_another_seed_answers(project: Path, six_errors: Path) -> None:
-    another_seed(six_errors)
+    another_seed(six_errors, 1)
     glued, texts = execute("error_analysis", project)
     assert (glued["shown"], glued["asked"], glued["n_errors"]) == (6, 10, "6")
     assert "Of these errors 50 % are also made by seed 1, 50 % with the same wrong class" in glued["again_words"]
@@ -74,7 +66,7 @@ def test_the_error_analysis_shows_six_of_ten_and_what_another_seed_answers(proje
 
 def test_without_errors_the_analysis_says_so_and_shows_right_answers(project: Path, six_errors: Path) -> None:
     without_errors(six_errors)
-    another_seed(six_errors)
+    another_seed(six_errors, 1)
     glued, texts = execute("error_analysis", project)
     assert "**No errors.**" in texts and glued["top_mistake"] == glued["again_words"] == "There are no errors."
     assert (glued["n_errors"], glued["shown"], glued["macro_f1"], glued["hardest"]) == ("0", 10, 100, "none")

@@ -108,14 +108,14 @@ def load_other_seeds(folder: RunFolder, record: RunRecord) -> dict[int, Predicti
 
     Raises `ReportError` where one of them has other labels or another number of classes than the run itself.
     """
-    own, found = load(folder), {}
-    for seed, other in other_seeds(folder, record).items():
-        found[seed] = load(other)
-        _, here, there = np.intersect1d(own.indices, found[seed].indices, return_indices=True)
-        same_classes = found[seed].logits.shape[1] == own.logits.shape[1]
-        if not same_classes or (own.labels[here] != found[seed].labels[there]).any():
-            raise unreadable(other / "predictions.npz", f"its classes or labels are not those of {folder.name}")
-    return found
+    own, others = load(folder), {}
+    for seed, other_folder in other_seeds(folder, record).items():
+        others[seed] = other = load(other_folder)
+        _, here, there = np.intersect1d(own.indices, other.indices, return_indices=True)
+        same_classes = other.logits.shape[1] == own.logits.shape[1]
+        if not same_classes or (own.labels[here] != other.labels[there]).any():
+            raise unreadable(other_folder / "predictions.npz", f"its classes or labels are not those of {folder.name}")
+    return others
 
 
 def confusion_matrix(labels: Ints, predicted: Ints, n_classes: int) -> Ints:

@@ -88,8 +88,8 @@ def explain(
     with _hooked(model, layers, method) as extractor:
         for start in range(0, len(images), batch_size):
             batch = slice(start, start + batch_size)
-            found = _batch_maps(model, extractor, images[batch], {n: c[batch] for n, c in targets.items()}, method)
-            for name, layer, cam in found:
+            classes = {name: c[batch] for name, c in targets.items()}
+            for name, layer, cam in _batch_maps(model, extractor, images[batch], classes, method):
                 parts[name][layer].append(cam.to(images.device))
     maps = {name: {layer: torch.cat(cams) for layer, cams in by_layer.items()} for name, by_layer in parts.items()}
     for layer in layers:
@@ -110,9 +110,8 @@ def _batch_maps(
     logits = model(pixels)
     if not logits.isfinite().all():  # torchcam would turn them into maps of zeros
         raise ReportError("The model's logits are not finite; train again with a lower max_lr.")
-    for left, (name, classes) in zip(reversed(range(len(targets))), targets.items(), strict=True):
-        # retain_graph: all but the last target leave the graph of this forward pass to the next one.
-        graph: dict[str, Any] = {"retain_graph": left > 0} if METHODS[method].gradients else {}
+    graph: dict[str, Any] = {"retain_graph": True} if METHODS[method].gradients else {}  # one graph serves all targets
+    for name, classes in targets.items():
         maps = extractor(classes.tolist(), logits, normalized=False, **graph)
         for layer, cam in zip(extractor.target_names, maps, strict=True):
             yield name, layer, cam

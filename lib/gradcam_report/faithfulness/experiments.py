@@ -35,14 +35,14 @@ def explainer_maps(
     of the last layer only, for its cost. XGrad-CAM is left out at layer4, where it equals Grad-CAM: a mean follows that
     layer, so the gradient is the same in every cell, and so are the two methods' weights.
     """
-    found: Maps = {}
-    for method in methods:
-        chosen = [layer for layer in layers if (method, layer) != ("xgradcam", "layer4")]
-        chosen = chosen if cam.METHODS[method].gradients else chosen[-1:]
+    maps: Maps = {}
+    for name, method in ((name, cam.METHODS[name]) for name in methods):
+        chosen = [layer for layer in layers if (name, layer) != ("xgradcam", "layer4")]
+        chosen = chosen if method.gradients else chosen[-1:]
         if chosen:
-            maps = cam.explain(net, images, {"class": classes}, chosen, method)["class"]
-            found |= {f"{cam.METHODS[method].title} {layer}": m for layer, m in maps.items()}
-    return found
+            by_layer = cam.explain(net, images, {"class": classes}, chosen, name)["class"]
+            maps |= {f"{method.title} {layer}": m for layer, m in by_layer.items()}
+    return maps
 
 
 def class_probability(net: nn.Module, classes: Tensor, batch: int = 500) -> metrics.Probability:
@@ -91,9 +91,8 @@ def deletion_insertion(
     scores: dict[str, Scores] = {"deletion": {}, "insertion": {}, "drop": {}, "increase": {}}
     for name, m in progress(maps.items(), unit="explainer"):
         for way, (start, fill, ends) in ways.items():
-            found = metrics.perturbation_curves(probability, start, fill, m, steps, ends)
-            curves[way][name] = found
-            scores[way][name] = metrics.area(found).double().numpy()
+            curves[way][name] = metrics.perturbation_curves(probability, start, fill, m, steps, ends)
+            scores[way][name] = metrics.area(curves[way][name]).double().numpy()
         after = metrics.masked_probability(probability, images, m)
         scores["drop"][name] = metrics.drop(before, after).double().numpy()
         scores["increase"][name] = (after > before).double().numpy()
@@ -127,11 +126,11 @@ def model_randomization(
     of `PARTS` to the first; the arguments are those of `explainer_maps`.
     """
     before = explainer_maps(net, images, classes, layers, methods)
-    found: dict[str, Scores] = {}
-    for count in progress(range(1, len(PARTS) + 1), unit="part"):
+    similarity: dict[str, Scores] = {}
+    for count, part in enumerate(progress(PARTS, unit="part"), 1):
         after = explainer_maps(randomised_network(net, PARTS[:count]), images, classes, layers, methods)
-        found[PARTS[count - 1]] = {name: metrics.rank_correlation(m, after[name]).numpy() for name, m in before.items()}
-    return found
+        similarity[part] = {name: metrics.rank_correlation(m, after[name]).numpy() for name, m in before.items()}
+    return similarity
 
 
 def stability(
@@ -150,11 +149,11 @@ def stability(
 
     before, flipped = full_size(images), full_size(images.flip(-1))
     correlation = metrics.rank_correlation
-    found = {"horizontal flip": {n: correlation(m, flipped[n].flip(-1)).numpy() for n, m in before.items()}}
+    similarity = {"horizontal flip": {n: correlation(m, flipped[n].flip(-1)).numpy() for n, m in before.items()}}
     for pixels in (1, 2):
         padded = F.pad(images, [pixels] * 4, mode="reflect")
         shifted = full_size(padded[..., :size, :size])
-        found[f"shift by {pixels}"] = {
+        similarity[f"shift by {pixels}"] = {
             n: correlation(m[:, :-pixels, :-pixels], shifted[n][:, pixels:, pixels:]).numpy() for n, m in before.items()
         }
-    return found
+    return similarity

@@ -69,12 +69,12 @@ def verdict(difference: Interval) -> str:
 
 def verdicts(results: Mapping[str, Scores], draws: int = 2000) -> dict[str, dict[str, str]]:
     """Return explainer -> metric -> `verdict` against the metric's best baseline; "" where it has no score."""
-    found = {
+    by_metric = {
         metric: {n: verdict(d) for n, d in against_baselines(scores, metric in LOWER_IS_BETTER, draws).items()}
         for metric, scores in results.items()
     }
-    names = dict.fromkeys(name for by_name in found.values() for name in by_name)
-    return {name: {metric: by_name.get(name, "") for metric, by_name in found.items()} for name in names}
+    names = dict.fromkeys(name for words in by_metric.values() for name in words)
+    return {name: {metric: words.get(name, "") for metric, words in by_metric.items()} for name in names}
 
 
 def always_better(table: Mapping[str, Mapping[str, str]], metrics: Sequence[str]) -> list[str]:
