@@ -1,17 +1,21 @@
-"""What tests in a browser share: the pages, and a visit to one of them."""
+"""What tests in a browser share: the pages, a visit to one of them, and its accessibility."""
 
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 TOP = Path(__file__).parents[2]
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 TOC = yaml.safe_load((TOP / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [TOC["root"], *(chapter["file"] for chapter in TOC["chapters"])]
+
+in_a_browser = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")]
 
 
 class Visit:
@@ -34,3 +38,12 @@ class Visit:
     def open(self, name: str, anchor: str = "") -> Page:
         self.page.goto(f"{(self.site / name).as_uri()}.html{anchor}")
         return self.page
+
+    def scrolls_sideways(self) -> bool:
+        return self.page.evaluate("document.scrollingElement.scrollWidth > innerWidth")
+
+    def serious_faults(self, part: str | None = None) -> list[tuple[str, str]]:
+        """What axe finds on the page, or in a part of it: (rule, the first element at fault)."""
+        found = Axe().run(self.page, context=part).response["violations"]
+        serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
+        return [(fault["id"], fault["nodes"][0]["html"][:150]) for fault in serious]

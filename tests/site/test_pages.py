@@ -1,0 +1,90 @@
+"""The published site in a real browser: no errors, no request to anyone, accessible, readable on every screen.
+
+Skipped where there is no Chromium. CHROMIUM names another one than that on the path, SITE a folder with a built site.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from visiting import PAGES, TOP, Visit, in_a_browser
+
+pytestmark = in_a_browser
+CUT = """[...document.querySelectorAll('article table, article .sortable-table')]
+    .filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.outerHTML.slice(0, 80))"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_loads_without_error_is_accessible_and_fits_every_screen(
+    visit: Callable[..., Visit], name: str, scheme: str
+) -> None:
+    tab = visit(color_scheme=scheme, viewport={"width": 1280, "height": 800})
+    page = tab.open(name)
+    page.wait_for_load_state("networkidle")
+    assert tab.faults == [] and page.get_attribute("html", "data-theme") == scheme
+    assert tab.serious_faults() == []
+    assert page.evaluate(CUT) == []
+    for width in (1440, 768, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert not tab.scrolls_sideways(), width
+
+
+@pytest.mark.parametrize(("width", "narrow"), [(360, True), (1440, False)])
+def test_the_front_page_shows_one_error_from_beginning_to_end(
+    visit: Callable[..., Visit], width: int, narrow: bool
+) -> None:
+    page = visit(viewport={"width": width, "height": 900}).open("index")
+    image = page.locator("#at-a-glance img")
+    seen = image.evaluate(
+        "async (image) => { await image.decode(); return [image.naturalWidth, image.naturalHeight]; }"
+    )
+    box = image.bounding_box()
+    assert (seen[0] < seen[1]) == narrow and box
+    assert box["width"] / box["height"] == pytest.approx(seen[0] / seen[1], rel=0.02) and box["width"] > 300
+    assert "heat maps at layer1, layer2, layer3, layer4" in str(image.get_attribute("alt"))
+    target, anchor = str(page.locator("#at-a-glance a").get_attribute("href")).split("#")
+    assert visit().open(target.removesuffix(".html")).locator(f"#{anchor}").count() == 1
+
+
+def test_a_table_is_sorted_by_mouse_and_keyboard_and_as_written_without_javascript(visit: Callable[..., Visit]) -> None:
+    page = visit().open("sweep")
+    table = page.locator(".sortable-table table")
+    heads = table.locator("th")
+
+    def keys(column: int) -> list[float]:
+        cells = table.locator(f"td:nth-child({column + 1})").all()
+        return [float(cell.get_attribute("data-key") or "") for cell in cells]
+
+    written = keys(2)
+    assert len(written) >= 4 and written == sorted(written, reverse=True)
+    assert heads.nth(2).get_attribute("aria-sort") == "descending"
+    heads.nth(0).get_by_role("button").click()
+    assert keys(0) == sorted(keys(0)) and heads.nth(0).get_attribute("aria-sort") == "ascending"
+    assert table.locator("th[aria-sort]").count() == 1
+    page.keyboard.press("Enter")
+    assert keys(0) == sorted(keys(0), reverse=True) and heads.nth(0).get_attribute("aria-sort") == "descending"
+    plain = visit(java_script_enabled=False).open("sweep")
+    assert plain.locator(".sortable-table button").count() == 0
+    cells = plain.locator(".sortable-table td:nth-child(3)").all()
+    assert [float(cell.get_attribute("data-key") or "") for cell in cells] == written
+
+
+def test_the_report_prints_in_one_piece(visit: Callable[..., Visit], tmp_path: Path) -> None:
+    """What `make pdf` does: as many pages as a report has, no chapter lost, and images on them."""
+    program = Path(sys.executable).with_name("jupyter-book")
+    options = ["--all", "--builder", "custom", "--custom-builder", "singlehtml", "--path-output", tmp_path, "book/"]
+    done = subprocess.run([program, "build", *options], cwd=TOP, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    tab = visit()
+    tab.page.goto((tmp_path / "_build" / "singlehtml" / "index.html").as_uri())
+    tab.page.wait_for_selector('.explorer[data-ready="true"]')
+    assert tab.page.locator(".toctree-wrapper > section").count() == len(PAGES) - 1
+    tab.page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
+    printed = (tmp_path / "report.pdf").read_bytes()
+    sheets = printed.count(b"/Type /Page\n") + printed.count(b"/Type /Page ")
+    assert 40 <= sheets <= 110 and len(printed) > 2_000_000 and b"file://" not in printed
+    # One page has no index to search, which the theme asks for nevertheless.
+    assert [fault for fault in tab.faults if "searchindex" not in fault and "ERR_FILE_NOT_FOUND" not in fault] == []
