@@ -8,9 +8,9 @@ from typing import Any
 import nbformat
 import numpy as np
 import pytest
+from answers_by_hand import another_seed
 from PIL import Image
 
-from answers_by_hand import another_seed
 from gradcam_report import model
 from gradcam_report.config import ReportError, parse_params
 from gradcam_report.data import datasets
