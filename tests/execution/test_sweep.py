@@ -124,45 +124,22 @@ def test_resources_that_ray_does_not_give_are_refused(options: dict[str, Any], s
         engine.Resources(**options)
 
 
-class StubRay:
-    """A Ray of one node with `gpus` GPUs, which finds as many CPUs as it is told."""
-
-    def __init__(self, gpus: int) -> None:
-        self.resources: dict[str, float] = {"GPU": gpus} if gpus else {}
-
-    def init(self, num_cpus: int = 4, **options: Any) -> None:
-        self.resources["CPU"] = num_cpus
-
-    def cluster_resources(self) -> dict[str, float]:
-        return self.resources
-
-    def nodes(self) -> list[dict[str, Any]]:
-        return [{"Alive": True, "Resources": self.resources}]
-
-
 @pytest.mark.parametrize(
-    ("gpus", "given", "cpus", "threads", "share"),
+    ("gpus", "given", "points", "expected"),
     [
-        (0, {}, 8, 1, 0),
-        (0, {"cpus": 4}, 2, 4, 0),
-        (0, {"workers": 3}, 3, 2, 0),
-        (2, {}, 2, 4, 1),
-        (2, {"workers": 4}, 4, 2, 0.5),
-        (2, {"workers": 3, "gpus": 0.25}, 3, 2, 0.25),
-        (2, {"address": "auto"}, 4, 1, 1),
-        (2, {"address": "auto", "cpus": 2, "gpus": 2}, 4, 2, 2),
+        (0, {}, 100, (8, 1, 0)),
+        (0, {"cpus": 4}, 100, (2, 4, 0)),
+        (0, {"workers": 3}, 2, (2, 4, 0)),
+        (2, {}, 100, (2, 4, 1)),
+        (2, {"workers": 4}, 100, (4, 2, 0.5)),
+        (2, {"workers": 3}, 100, (3, 2, 0.5)),
     ],
 )
 def test_points_share_cores_and_gpus(
-    monkeypatch: pytest.MonkeyPatch, gpus: int, given: dict[str, Any], cpus: int, threads: int, share: float
+    monkeypatch: pytest.MonkeyPatch, gpus: int, given: dict[str, Any], points: int, expected: tuple[int, int, float]
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(engine, "_num_cores", lambda: 8)
-    monkeypatch.setattr(engine, "_num_gpus", lambda: gpus)
-    ray, record = StubRay(gpus), requested("seed=0..99", chapter="lr_finder", dataset="shapes")
-    options = engine._connect(ray, record, 100, engine.Resources(**given))
-    assert ray.resources["CPU"] == cpus and options["num_gpus"] == share
-    assert options["runtime_env"]["env_vars"]["OMP_NUM_THREADS"] == str(threads)
+    assert engine.divide(engine.Resources(**given), points, cores=8, gpus=gpus) == expected
 
 
 def saved(*pairs: str, **options: Any) -> records.SweepRecord:

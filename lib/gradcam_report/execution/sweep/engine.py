@@ -133,18 +133,16 @@ def _import_ray(resources: Resources) -> ModuleType | None:
 def _connect(ray: Any, record: SweepRecord, points: int, resources: Resources) -> dict[str, Any]:
     """Start or join Ray; returns the options of a point's task: its share of CPUs and GPUs, and its environment.
 
-    A Ray of our own has as many CPUs as `workers`, and each point takes one: as many points at a time as there are
-    GPUs, or else cores. On a cluster a point takes `cpus` CPUs and, where there are some, a GPU.
+    A Ray of our own has as many CPUs as there are `workers`, and each point takes one. On a cluster a point takes
+    `cpus` CPUs and, where there are some, a GPU.
     """
     on_gpu = record.machine.get("device", "cpu") in ("auto", "cuda")
     if resources.address == HERE:
-        cores, gpus = _num_cores(), _num_gpus() if on_gpu else 0
-        workers = min(points, resources.workers or gpus or max(1, cores // (resources.cpus or 1)))
-        threads = str(resources.cpus or os.environ.get("OMP_NUM_THREADS") or max(1, cores // workers))
+        workers, threads, share = divide(resources, points, _num_cores(), _num_gpus() if on_gpu else 0)
         _initialize(ray, HERE, num_cpus=workers, include_dashboard=False, object_store_memory=100 * 2**20)
-        need = {"CPU": 1.0, "GPU": 1 / -(-workers // gpus) if gpus else 0.0}
+        need = {"CPU": 1.0, "GPU": share}
     else:
-        threads = str(resources.cpus or 1)
+        threads = resources.cpus or 1
         _initialize(ray, resources.address)
         need = {"CPU": float(threads), "GPU": float(on_gpu and "GPU" in ray.cluster_resources())}
     if resources.gpus is not None:
@@ -154,8 +152,19 @@ def _connect(ray: Any, record: SweepRecord, points: int, resources: Resources) -
         ray.shutdown()
         amounts = f"{need['CPU']:g} CPUs and {need['GPU']:g} GPUs"
         raise ReportError(f"No node has {amounts} for a point; ask for less with --cpus and --gpus.")
-    variables = {name: os.environ[name] for name in FORWARDED if name in os.environ} | {"OMP_NUM_THREADS": threads}
+    variables = {name: os.environ[name] for name in FORWARDED if name in os.environ}
+    variables["OMP_NUM_THREADS"] = str(threads)
     return {"num_cpus": need["CPU"], "num_gpus": need["GPU"], "runtime_env": {"env_vars": variables}}
+
+
+def divide(resources: Resources, points: int, cores: int, gpus: int) -> tuple[int, int, float]:
+    """Divide this machine among points: how many at a time, and the threads and the share of a GPU for each.
+
+    As many as there are GPUs, or else cores, but not more than `points`. OMP_NUM_THREADS goes before equal shares.
+    """
+    workers = min(points, resources.workers or gpus or max(1, cores // (resources.cpus or 1)))
+    threads = resources.cpus or int(os.environ.get("OMP_NUM_THREADS") or max(1, cores // workers))
+    return workers, threads, 1 / -(-workers // gpus) if gpus else 0.0
 
 
 def _initialize(ray: Any, address: str, **start: Any) -> None:
