@@ -23,7 +23,7 @@ def another_seed(folder: Path, seed: int, **changed: object) -> None:
     logits = stored["logits"].copy()
     logits[[2, 5, 11]] = 3 * np.eye(10, dtype=np.float32)[stored["labels"][[2, 5, 11]]]
     arrays = {"logits": logits, "labels": stored["labels"], "indices": stored["indices"]}
-    order = np.random.default_rng(seed).permutation(40)
+    order = np.random.default_rng(seed).permutation(len(logits))
     io.write_arrays(folder / f"seed-{seed}/predictions.npz", **{name: a[order] for name, a in arrays.items()})
     record["parameters"] |= {"seed": seed, **changed}
     io.write_json(folder / f"seed-{seed}/run.json", record)
