@@ -22,7 +22,7 @@ from gradcam_report.runs.provenance import current_commit, provenance
 from gradcam_report.runs.records import Provenance
 from gradcam_report.training.device import Device
 from gradcam_report.training.distributed import SINGLE_PROCESS, ProcessGroup
-from gradcam_report.training.trainer import Recipe, Trainer
+from gradcam_report.training.trainer import Trainer, TrainingSettings
 
 Work = Callable[[], Any]
 
@@ -52,7 +52,9 @@ def build_trainer(
 ) -> Trainer:
     """The report's own training of the published recipe, with another batch size."""
     schedule = ScheduleConfig(epochs=1000, max_lr=0.01)  # long enough for any number of steps
-    return Trainer(dataset, Recipe(AugmentConfig(), OptimConfig(batch_size=batch), schedule, 0), device, group=group)
+    return Trainer(
+        dataset, TrainingSettings(AugmentConfig(), OptimConfig(batch_size=batch), schedule, 0), device, group=group
+    )
 
 
 def timed(device: torch.device, work: Work) -> float:

@@ -27,7 +27,7 @@ from gradcam_report.training.evaluation import predict, score
 from gradcam_report.training.lr_range_test import range_test
 from gradcam_report.training.lr_rules import suggestions
 from gradcam_report.training.optimizer import build_optimizer
-from gradcam_report.training.trainer import Diverged, Recipe, Trainer
+from gradcam_report.training.trainer import Diverged, Trainer, TrainingSettings
 
 OUT = Path(__file__).parent / "peak_factor.json"
 WIDTH, FACTORS, ITERATIONS, EPOCHS, TRAIN_SIZE, VAL_SIZE = 32, (1.0, 2.0, 4.0), 400, 5, 10_000, 5_000
@@ -73,7 +73,7 @@ def train(setting: Setting, factor: float, onset: float, images: datasets.Datase
     params = TrainingParams.parse({k: v for k, v in setting.items() if k != "seed"} | {"epochs": EPOCHS})
     device = resolve("auto", params.optim.precision)
     schedule = params.schedule.model_copy(update={"max_lr": factor * onset})
-    recipe = Recipe(params.augment, params.optim, schedule, setting["seed"])
+    recipe = TrainingSettings(params.augment, params.optim, schedule, setting["seed"])
     trainer, began = Trainer(images, recipe, device, WIDTH), time.perf_counter()
     scores: dict[str, Any] = dict.fromkeys(("val_accuracy", "val_loss", "val_loss_scaled", "temperature"))
     try:

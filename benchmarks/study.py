@@ -26,7 +26,7 @@ from gradcam_report.runs.folder import difference
 from gradcam_report.runs.provenance import current_commit, provenance
 from gradcam_report.training.device import keep_memory, resolve
 from gradcam_report.training.evaluation import predict, score
-from gradcam_report.training.trainer import Diverged, Recipe, Trainer
+from gradcam_report.training.trainer import Diverged, Trainer, TrainingSettings
 
 # Each point: its name and the parameters in which it differs from the published recipe, or an ingredient not in it.
 STUDIES: dict[str, dict[str, dict[str, Any]]] = {
@@ -65,7 +65,7 @@ def train_point(
     """
     params = TrainingParams.parse({k: v for k, v in changes.items() if k != "ingredient"} | {"epochs": epochs})
     device = resolve(device_name, params.optim.precision)
-    trainer = Trainer(dataset, Recipe(params.augment, params.optim, params.schedule, seed), device)
+    trainer = Trainer(dataset, TrainingSettings(params.augment, params.optim, params.schedule, seed), device)
     if device.compiles:
         trainer.compile()
     if "ingredient" in changes:
@@ -90,6 +90,7 @@ def stored(path: Path, protocol: dict[str, Any]) -> dict[str, Any]:
     if not path.exists():
         return {"protocol": protocol, "recipe": recipe, "points": []}
     results = io.read_json(path)
+    results["recipe"] = {**recipe, **results["recipe"]}  # a parameter that is newer than the file had its default
     for what, now in (("protocol", protocol), ("recipe", recipe)):
         if results[what] != now:
             raise ReportError(f"{path} is of another {what} ({difference(results[what], now)}); use another --out.")

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from gradcam_report.config import DataConfig, parse_params
 from gradcam_report.data import datasets
 from gradcam_report.training.device import resolve
-from gradcam_report.training.trainer import Recipe, Trainer
+from gradcam_report.training.trainer import Trainer, TrainingSettings
 
 pytestmark = pytest.mark.usefixtures("few_threads", "narrow")
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("few_threads", "narrow")
 def trainer(epochs: int = 2, **values: object) -> Trainer:
     dataset = datasets.load(DataConfig(dataset="shapes", train_size=24, test_size=8))
     params = parse_params("training", {"epochs": epochs, "batch_size": 8, "precision": "fp32", **values})
-    return Trainer(dataset, Recipe(params.augment, params.optim, params.schedule, 0), resolve("cpu", "fp32"))
+    return Trainer(dataset, TrainingSettings(params.augment, params.optim, params.schedule, 0), resolve("cpu", "fp32"))
 
 
 def train(one: Trainer) -> None:

@@ -95,14 +95,14 @@ def test_processor_is_read_from_the_system(monkeypatch: pytest.MonkeyPatch) -> N
     for flag, there in {"amx_bf16": True, "avx512_bf16": True, "avx512_vnni": False}.items():
         has(flag)
         assert devices.cpu_name() == "Intel Abacus 3000"
-        assert devices.multiplies_bf16("cpu") == there
+        assert devices.has_fast_bf16("cpu") == there
 
     def absent(self, **kwargs):
         raise FileNotFoundError(self)
 
     monkeypatch.setattr(Path, "read_text", absent)
     assert devices.cpu_name()
-    assert not devices.multiplies_bf16("cpu")
+    assert not devices.has_fast_bf16("cpu")
 
 
 def test_want_of_memory_ends_in_advice_and_other_errors_stay_what_they_are() -> None:

@@ -126,9 +126,9 @@ def test_force_resumes_what_was_interrupted_and_repeats_what_was_finished(projec
 
 
 def test_a_resumed_run_keeps_the_precision_that_auto_came_to(project: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(device, "multiplies_bf16", lambda name: True)
+    monkeypatch.setattr(device, "has_fast_bf16", lambda name: True)
     killed_after(1, monkeypatch, precision="auto")
-    monkeypatch.setattr(device, "multiplies_bf16", lambda name: False)
+    monkeypatch.setattr(device, "has_fast_bf16", lambda name: False)
     assert train(precision="auto").record.provenance.compute.endswith("bf16")
 
 

@@ -21,7 +21,7 @@ from gradcam_report.training.checkpoint import Checkpoints
 from gradcam_report.training.device import Device
 from gradcam_report.training.optimizer import build_optimizer
 from gradcam_report.training.schedule import OneCycle
-from gradcam_report.training.trainer import Diverged, Recipe, Trainer, train_epoch
+from gradcam_report.training.trainer import Diverged, Trainer, TrainingSettings, train_epoch
 
 pytestmark = pytest.mark.usefixtures("few_threads", "narrow")
 
@@ -36,7 +36,7 @@ def dataset() -> datasets.Dataset:
 
 
 def make(dataset: datasets.Dataset, epochs: int = 3, max_lr: float = 0.1, device: Device = CPU, **optim: float):
-    recipe = Recipe(
+    recipe = TrainingSettings(
         AugmentConfig(), OptimConfig(**{"batch_size": 16, **optim}), ScheduleConfig(epochs=epochs, max_lr=max_lr), 0
     )
     return Trainer(dataset, recipe, device, width=8)
@@ -104,7 +104,7 @@ def test_the_schedule_is_stepped_at_every_step(dataset: datasets.Dataset, tmp_pa
 def test_training_learns(tmp_path: Path):
     """A narrow network learns a few dozen images by heart."""
     shapes = datasets.load(DataConfig(dataset="shapes", train_size=32, test_size=32))
-    recipe = Recipe(
+    recipe = TrainingSettings(
         AugmentConfig(crop_padding=0, flip="none"), OptimConfig(batch_size=8, label_smoothing=0.0),
         ScheduleConfig(epochs=10, max_lr=0.05), 0,
     )  # fmt: skip

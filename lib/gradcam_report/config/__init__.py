@@ -5,16 +5,11 @@ Imports nothing else of the report, and neither torch nor numpy.
 
 from .chapters import CHAPTERS as CHAPTERS
 from .chapters import RETIRED as RETIRED
-from .chapters import BenchmarkParams as BenchmarkParams
 from .chapters import ChapterParams as ChapterParams
-from .chapters import DataParams as DataParams
-from .chapters import ErrorAnalysisParams as ErrorAnalysisParams
 from .chapters import ExplorerParams as ExplorerParams
-from .chapters import FaithfulnessParams as FaithfulnessParams
 from .chapters import GradCamParams as GradCamParams
 from .chapters import ModelParams as ModelParams
 from .chapters import RangeTestParams as RangeTestParams
-from .chapters import SweepParams as SweepParams
 from .chapters import TrainingParams as TrainingParams
 from .chapters import field_names as field_names
 from .chapters import for_chapter as for_chapter
@@ -28,16 +23,11 @@ from .concerns import BenchmarkConfig as BenchmarkConfig
 from .concerns import CacheConfig as CacheConfig
 from .concerns import CamConfig as CamConfig
 from .concerns import DataConfig as DataConfig
-from .concerns import DeviceConfig as DeviceConfig
-from .concerns import ExplorerConfig as ExplorerConfig
 from .concerns import FaithfulnessConfig as FaithfulnessConfig
-from .concerns import HumanConfig as HumanConfig
-from .concerns import ImagesConfig as ImagesConfig
 from .concerns import OptimConfig as OptimConfig
 from .concerns import RangeTestConfig as RangeTestConfig
 from .concerns import RunConfig as RunConfig
 from .concerns import ScheduleConfig as ScheduleConfig
-from .concerns import SeedsConfig as SeedsConfig
 from .concerns import SelectionConfig as SelectionConfig
 from .concerns import SweepConfig as SweepConfig
 from .errors import ReportError as ReportError

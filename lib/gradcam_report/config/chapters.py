@@ -44,20 +44,20 @@ class ChapterParams(Params):
 
 
 class DataParams(ChapterParams):
-    """Of the chapter `data`."""
+    """Parameters of the chapter `data`."""
 
     data: c.DataConfig = Field(default_factory=c.DataConfig)
     augment: c.AugmentConfig = Field(default_factory=c.AugmentConfig)
 
 
 class ModelParams(ChapterParams):
-    """Of the chapter `model`."""
+    """Parameters of the chapter `model`."""
 
     run: c.RunConfig = Field(default_factory=c.RunConfig)
 
 
 class RangeTestParams(ChapterParams):
-    """Of the chapter `lr_finder`."""
+    """Parameters of the chapter `lr_finder`."""
 
     run: c.RunConfig = Field(default_factory=c.RunConfig)
     data: c.DataConfig = Field(default_factory=c.DataConfig)
@@ -69,7 +69,7 @@ class RangeTestParams(ChapterParams):
 
 
 class TrainingParams(ChapterParams):
-    """Of the chapter `training`."""
+    """Parameters of the chapter `training`."""
 
     run: c.RunConfig = Field(default_factory=c.RunConfig)
     data: c.DataConfig = Field(default_factory=c.DataConfig)
@@ -82,13 +82,13 @@ class TrainingParams(ChapterParams):
 
 
 class SweepParams(ChapterParams):
-    """Of the chapter `sweep`."""
+    """Parameters of the chapter `sweep`."""
 
     sweep: c.SweepConfig = Field(default_factory=c.SweepConfig)
 
 
 class ErrorAnalysisParams(ChapterParams):
-    """Of the chapter `error_analysis`."""
+    """Parameters of the chapter `error_analysis`."""
 
     run: c.RunConfig = Field(default_factory=c.RunConfig)
     images: c.ImagesConfig = Field(default_factory=c.ImagesConfig)
@@ -97,7 +97,7 @@ class ErrorAnalysisParams(ChapterParams):
 
 
 class GradCamParams(ChapterParams):
-    """Of the chapter `gradcam`."""
+    """Parameters of the chapter `gradcam`."""
 
     run: c.RunConfig = Field(default_factory=c.RunConfig)
     images: c.ImagesConfig = Field(default_factory=c.ImagesConfig)
@@ -108,7 +108,7 @@ class GradCamParams(ChapterParams):
 
 
 class ExplorerParams(ChapterParams):
-    """Of the chapter `explorer`."""
+    """Parameters of the chapter `explorer`."""
 
     run: c.RunConfig = Field(default_factory=c.RunConfig)
     images: c.ImagesConfig = Field(default_factory=c.ImagesConfig)
@@ -118,7 +118,7 @@ class ExplorerParams(ChapterParams):
 
 
 class FaithfulnessParams(ChapterParams):
-    """Of the chapter `faithfulness`."""
+    """Parameters of the chapter `faithfulness`."""
 
     run: c.RunConfig = Field(default_factory=c.RunConfig)
     images: c.ImagesConfig = Field(default_factory=c.ImagesConfig)
@@ -127,7 +127,7 @@ class FaithfulnessParams(ChapterParams):
 
 
 class BenchmarkParams(ChapterParams):
-    """Of the chapter `benchmarks`."""
+    """Parameters of the chapter `benchmarks`."""
 
     run: c.RunConfig = Field(default_factory=c.RunConfig)
     benchmark: c.BenchmarkConfig = Field(default_factory=c.BenchmarkConfig)

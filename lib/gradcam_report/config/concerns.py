@@ -60,7 +60,7 @@ class DataConfig(Params):
 
 
 class AugmentConfig(Params):
-    """Batch augmentation: crop padding and cutout side in pixels."""
+    """Batch augmentation: crop padding and cutout side in pixels, 0 for none; `flip` is how images are mirrored."""
 
     crop_padding: int = Field(4, ge=0, le=16)
     flip: Literal["alternating", "random", "none"] = "alternating"
@@ -68,7 +68,7 @@ class AugmentConfig(Params):
 
 
 class OptimConfig(Params):
-    """Loss and optimizer, shared by the range test and the training so that the one speaks for the other.
+    """Loss and optimizer, shared by the range test and the training, so that the rate of the one applies to the other.
 
     With "muon", Muon moves the filters of the convolutions, with `muon_momentum`, and SGD everything else at
     `sgd_lr_factor` times the rate.
@@ -91,7 +91,7 @@ class RangeTestConfig(Params):
     end_lr: float = Field(1.0, gt=0.0, le=1000.0)
     iterations: int = Field(100, ge=10, le=100_000)
     smoothing: float = Field(0.9, ge=0.0, le=0.999)
-    stop_factor: float = Field(1.3, gt=1.1, le=1e6)
+    stop_factor: float = Field(1.3, gt=1.1, le=1e6)  # above lr_rules.ONSET_FACTOR, or no onset would be seen
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -126,7 +126,7 @@ class SelectionConfig(Params):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.indices and self.selection == "confident":
-            object.__setattr__(self, "selection", "index")
+            object.__setattr__(self, "selection", "index")  # the model is frozen
         if self.indices and self.selection != "index":
             raise ReportError(f"indices is given but selection is {self.selection!r}; leave out one of them.")
         if self.selection == "index" and not self.indices:

@@ -1,6 +1,7 @@
 """Validation of parameters by pydantic, with its errors told as the sentences of `ReportError`."""
 
 import contextlib
+import math
 import os
 from typing import Annotated, Any, ClassVar, get_args, get_origin
 
@@ -76,7 +77,7 @@ def _sentence(model: type[BaseModel], error: Any) -> str:
         if key in limits:
             shown = value if isinstance(value, str) else short(value)  # a number that came as text
             return f"{name} is {shown}; it must be {words} {limits[key]}."
-    if kind == "finite_number" or (isinstance(value, float) and value - value != 0):
+    if kind == "finite_number" or (isinstance(value, float) and not math.isfinite(value)):
         return f"{name} is {short(value)}; it must be a finite number."
     if kind in ("string_too_short", "value_error"):
         return f"{name} is {short(value)}; {limits.get('error', 'it must not be empty')}."

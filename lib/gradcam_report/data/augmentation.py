@@ -26,18 +26,18 @@ def batches(
     normalizer: Normalizer,
     seed: int,
     epoch: int,
-    share: slice = EVERY,
+    shard: slice = EVERY,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One shuffled pass over `train`: float32 (B, 3, 32, 32) channels_last, int64 (B,); the last B may be smaller.
 
-    Only the `share` of each batch is made, the same images as in the whole batch.
+    Only the `shard` of each batch is made, the same images as in the whole batch.
     """
     device = train.images.device
     random = generator(seed, epoch, device)
     order = torch.randperm(len(train), generator=random, device=device)
     for rows in order.split(batch_size):
-        images = augmented(train.images, rows, config, normalizer, random, seed, epoch, share)
-        yield images.contiguous(memory_format=torch.channels_last), train.labels[rows[share]]
+        images = augmented(train.images, rows, config, normalizer, random, seed, epoch, shard)
+        yield images.contiguous(memory_format=torch.channels_last), train.labels[rows[shard]]
 
 
 def augmented(
@@ -48,24 +48,26 @@ def augmented(
     random: torch.Generator,
     seed: int,
     epoch: int,
-    share: slice = EVERY,
+    shard: slice = EVERY,
 ) -> Tensor:
     """Random crop of the reflect-padded image, flip, normalise, cutout.
 
-    `images` uint8 (N, 3, 32, 32) and `rows` int64 (B,) -> float32 (B, 3, 32, 32), or only its rows `share`.
+    `images` uint8 (N, 3, 32, 32), 0-255, and `rows` int64 (B,) -> float32 (B, 3, 32, 32), normalised, or only its rows
+    `shard`. Each step draws from `random` for the whole batch, so that every shard sees the same choices, and draws
+    nothing when it is switched off, so that the other steps' choices stay. `seed` and `epoch` decide alternating flips.
     """
     count, side, pad = len(rows), images.shape[-1], config.crop_padding
-    shift = torch.randint(-pad, pad + 1, (2, count, 1), generator=random, device=images.device)[:, share]
+    shift = torch.randint(-pad, pad + 1, (2, count, 1), generator=random, device=images.device)[:, shard]
     place = (
         torch.arange(side, device=images.device) + shift
     )  # (2, B, side): where each output row and column comes from
     y, x = (side - 1) - ((side - 1) - place.abs()).abs()  # reflected at the border: -1 -> 1, side -> side - 2
-    flipped = flips(rows, config.flip, random, seed, epoch)[share]
-    rows = rows[share]
+    flipped = flips(rows, config.flip, random, seed, epoch)[shard]
+    rows = rows[shard]
     x = torch.where(flipped[:, None], x.flip(1), x)
     channel = torch.arange(3, device=images.device)
     batch = images[rows[:, None, None, None], channel[None, :, None, None], y[:, None, :, None], x[:, None, None, :]]
-    return cutout(normalizer(batch), config.cutout, random, count, share)
+    return cutout(normalizer(batch), config.cutout, random, count, shard)
 
 
 def flips(rows: Tensor, kind: str, random: torch.Generator, seed: int, epoch: int) -> Tensor:
@@ -78,21 +80,21 @@ def flips(rows: Tensor, kind: str, random: torch.Generator, seed: int, epoch: in
         return torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
     if kind == "random":
         return torch.rand(len(rows), generator=random, device=rows.device) < 0.5
-    mixed = (rows * 2_654_435_761 + seed * 81_007) % 2**32  # Knuth's multiplicative hash: a fixed coin per image;
-    # 81,007 is 2**17 over the golden ratio, by which a seed moves the bit that is read.
+    # A fair coin for each image, by Knuth's multiplicative hash; 81,007 makes the coins of different seeds independent.
+    mixed = (rows * 2_654_435_761 + seed * 81_007) % 2**32
     return (((mixed >> 16) + epoch) % 2).bool()
 
 
-def cutout(images: Tensor, side: int, random: torch.Generator, count: int, share: slice = EVERY) -> Tensor:
+def cutout(images: Tensor, side: int, random: torch.Generator, count: int, shard: slice = EVERY) -> Tensor:
     """Set one square of `side` pixels in each normalised image to zero, the data set's mean (DeVries & Taylor 2017).
 
-    Squares are drawn for `count` images, of which `images` are the rows `share`.
+    Squares are drawn for `count` images, of which `images` are the rows `shard`.
     """
     if side == 0:
         return images
     height, width = images.shape[-2:]
     corner = [
-        torch.randint(0, s - side + 1, (count, 1), generator=random, device=images.device)[share]
+        torch.randint(0, s - side + 1, (count, 1), generator=random, device=images.device)[shard]
         for s in (height, width)
     ]
     inside = []

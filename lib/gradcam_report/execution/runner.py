@@ -54,8 +54,8 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def execute(chapter: str, out: Path, parameters: Mapping[str, Any], checkout: Path | None = None) -> float:
     """Execute a chapter with papermill from its clean source and write it to `out`; returns seconds.
 
-    It is executed in the working directory with this command's own Python, or in another `checkout`, its chapter and at
-    its top. `parameters` that differ from the chapter's defaults are injected. A chapter that fails is written beside
+    The chapter runs with this command's own Python in the working directory; with `checkout`, that checkout's chapter
+    runs in its top folder. `parameters` that differ from the chapter's defaults are injected. A chapter that fails is written beside
     `out` as `<name>.failed.ipynb` and raises `Refused`, or another `ReportError`, with its last line; `out` keeps what
     it held.
     """
@@ -65,7 +65,7 @@ def execute(chapter: str, out: Path, parameters: Mapping[str, Any], checkout: Pa
 
     from .kernel import ThisPython
 
-    _log_no_end_of_kernels()
+    _silence_kernel_death_logs()
     source, defaults = source_of(chapter, checkout), parameters_for(chapter, {})
     out.parent.mkdir(parents=True, exist_ok=True)
     prepared, done = out.with_suffix(".source.ipynb"), out.with_suffix(".failed.ipynb")
@@ -109,14 +109,14 @@ def _stopped(chapter: str, done: Path, error: Any) -> ReportError:
     return ReportError(f"{where}: {error.ename}: {error.evalue}")
 
 
-def _log_no_end_of_kernels() -> None:
+def _silence_kernel_death_logs() -> None:
     """Keep nbclient and asyncio from logging a kernel's end, which `execute` and the command tell in a sentence."""
     logging.getLogger("papermill").setLevel(logging.ERROR)
     for name in ("papermill", "asyncio"):
-        logging.getLogger(name).addFilter(_of_something_else)
+        logging.getLogger(name).addFilter(_is_not_kernel_death)
 
 
-def _of_something_else(record: logging.LogRecord) -> bool:
+def _is_not_kernel_death(record: logging.LogRecord) -> bool:
     from nbclient.exceptions import DeadKernelError
 
     ended = record.exc_info is not None and isinstance(record.exc_info[1], DeadKernelError)

@@ -94,7 +94,7 @@ def resolve_folder(
     folder = RunFolder(run_dir)
     record = folder.record(kind)
     if folder.published and (force or record is None or record.parameters != requested):
-        digest = hashlib.sha256(json.dumps(requested.model_dump(), sort_keys=True).encode()).hexdigest()[:8]
+        digest = hashlib.sha256(json.dumps(requested.model_dump(exclude_defaults=True), sort_keys=True).encode()).hexdigest()[:8]
         folder = RunFolder(f"runs/{Path(kind.FILE).stem}-{digest}")
         record = folder.record(kind)
     if record is None or force:

@@ -8,6 +8,7 @@ from scipy.stats import t
 
 from ..config import ReportError, SweepConfig
 from ..runs.sweep import SweepRecord, TrainingResult, Value, Values, format_values, read_trainings
+from ..training.seeds import mean_and_deviation
 
 SEED = "seed"
 
@@ -52,11 +53,6 @@ class Comparison:
     def trainings(self) -> list[TrainingResult]:
         """Every finished training, those of the best setting first."""
         return [training for setting in self.settings for training in setting.trainings]
-
-
-def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
-    """Return mean and sample standard deviation (divided by n - 1), None for a single value."""
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def load(config: SweepConfig) -> Comparison:

@@ -49,7 +49,7 @@ class Device:
         """Context of the forward pass; without effect for fp32."""
         return torch.autocast(self.torch_device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
-    def without_tf32(self) -> contextlib.AbstractContextManager[None]:
+    def evaluation_precision(self) -> contextlib.AbstractContextManager[None]:
         """Context of evaluation: in fp32 without TF32, which cuDNN uses by default and which keeps 10 bits only."""
         cudnn = torch.backends.cudnn
         return cudnn.flags(enabled=cudnn.enabled, benchmark=cudnn.benchmark, allow_tf32=self.precision != "fp32")
@@ -82,7 +82,7 @@ def keep_memory() -> Iterator[None]:
         yield
     finally:
         libc.mallopt(M_MMAP_MAX, 65536)
-        libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)  # where these two end up by themselves once blocks are that large
+        libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)  # glibc's own values, once it has seen blocks that large
         libc.mallopt(M_TRIM_THRESHOLD, 64 << 20)
         libc.malloc_trim(0)
 
@@ -114,16 +114,16 @@ def resolve(device: str = "auto", precision: str = "fp32") -> Device:
         there = ", ".join(name for name, here in present.items() if here)
         raise ReportError(f"device is {device!r}, but PyTorch finds none on this machine; choose auto or {there}.")
     if precision == "auto":
-        precision = "bf16" if multiplies_bf16(device) else "fp32"
+        precision = "bf16" if has_fast_bf16(device) else "fp32"
     return Device(torch.device(device), precision)
 
 
-def multiplies_bf16(device: str) -> bool:
+def has_fast_bf16(device: str) -> bool:
     """Whether a device has instructions for products in bf16; where these are emulated, fp32 is faster.
 
-    GPUs have them since NVIDIA's Ampere (a T4 has none), CPUs with AMX or AVX-512 BF16. With the latter, two cores of
+    GPUs have them since NVIDIA's Ampere (a T4 has none); CPUs with AMX or AVX-512 BF16. With the latter, two cores of
     an AMD EPYC trained 1.9 times as many images a second in bf16 as in fp32 in batches of 500, 1.3 times in batches of
-    32. Apple's GPUs are not asked.
+    32. Apple's GPUs were not measured: they train in fp32.
     """
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

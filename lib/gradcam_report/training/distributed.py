@@ -12,7 +12,7 @@ import contextlib
 import datetime
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -80,13 +80,6 @@ class ProcessGroup:
         if answer[1] is not None:
             raise answer[1]
         return answer[0]
-
-    def broadcast(self, tensors: Mapping[str, Tensor]) -> None:
-        """Overwrite tensors, the same names and shapes everywhere, with those of the main process."""
-        for tensor in tensors.values() if self.size > 1 else ():
-            dense = tensor.contiguous()
-            dist.broadcast(dense, 0)
-            tensor.copy_(dense)
 
 
 SINGLE_PROCESS = ProcessGroup()

@@ -31,7 +31,7 @@ def predict(
     try:
         logits = []
         for images in split.images.split(batch):
-            with device.without_tf32(), device.autocast():
+            with device.evaluation_precision(), device.autocast():
                 out = net(normalizer(view(images)).contiguous(memory_format=torch.channels_last))
             logits.append(out.float())
         return torch.cat(logits)

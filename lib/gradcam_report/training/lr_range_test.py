@@ -50,7 +50,7 @@ def range_test(
 
     Batches are images float32 (B, 3, 32, 32) and labels int64 (B,) on the device. The test ends early when the loss is
     not finite, or when its smoothed value exceeds `stop_factor` times the smoothed minimum: BatchNorm networks recover
-    after the spike, so a larger multiple would never be reached. It never ends in the first tenth.
+    after the spike, so a `stop_factor` far above its default may never be reached. It never ends in the first tenth.
     """
     growth = (config.end_lr / config.start_lr) ** (1 / max(config.iterations - 1, 1))
     lrs: list[float] = []

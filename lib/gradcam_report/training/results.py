@@ -92,7 +92,7 @@ def _metrics(trainer: Trainer, arrays: Mapping[str, np.ndarray], averaged: Mappi
         train_images=len(trainer.data.train),
         epochs=trainer.epoch,
         parameters=sum(p.numel() for p in trainer.net.parameters()),
-        max_lr=trainer.recipe.schedule.max_lr,
+        max_lr=trainer.settings.schedule.max_lr,
         training_seconds=sum(history["seconds"]),
         warm_up_seconds=trainer.compile_seconds,
         images_per_second=float(np.median(history["images_per_second"])),

@@ -13,6 +13,9 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
     return math.ceil(images / batch_size)
 
 
+START = 1 / 25  # of max_lr, at the first step
+
+
 @dataclass(frozen=True)
 class OneCycle:
     """One-cycle after Smith 2018 (https://arxiv.org/abs/1803.09820): linear up to `max_lr`, then linear down to 0.
@@ -29,7 +32,7 @@ class OneCycle:
         """The rate of `step`, 0 to total_steps - 1."""
         warmup_steps = round(self.warmup * self.total_steps)
         if step < warmup_steps:
-            return self.max_lr * (0.04 + 0.96 * step / warmup_steps)
+            return self.max_lr * (START + (1 - START) * step / warmup_steps)
         return self.max_lr * (self.total_steps - step) / (self.total_steps - warmup_steps)
 
 

@@ -21,7 +21,7 @@ from .checkpoint import CHECKPOINT, Checkpoint, Checkpoints
 from .device import Device, keep_memory, out_of_memory_advice, resolve
 from .distributed import SINGLE_PROCESS, ProcessGroup
 from .schedule import peak_lr
-from .trainer import Recipe, Trainer
+from .trainer import Trainer, TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def train_or_load(params: TrainingParams, width: int = 64, group: ProcessGroup =
     data = group.run_on_main(lambda: datasets.resolve(params.data))
     max_lr, lr_source = group.run_on_main(lambda: peak_lr(params))
     schedule = params.schedule.model_copy(update={"max_lr": max_lr})
-    recipe = Recipe(params.augment, params.optim, schedule, data.seed)
+    settings = TrainingSettings(params.augment, params.optim, schedule, data.seed)
     requested = TrainingRecipe.of(params, dataset=data.dataset, max_lr=max_lr, width=width)
     force = params.cache.force
     folder, record = group.run_on_main(lambda: resolve_folder(params.run.run_dir, RunRecord, requested, force))
@@ -64,12 +64,12 @@ def train_or_load(params: TrainingParams, width: int = 64, group: ProcessGroup =
         device = _device(params, saved, group)
         stack.enter_context(keep_memory())
         dataset, commit = datasets.load(data), current_commit()
-        trainer = Trainer(dataset, recipe, device, width, group)
+        trainer = Trainer(dataset, settings, device, width, group)
         if saved is None:
             group.run_on_main(lambda: checkpoints.save(trainer.state(requested)))  # proves early that it can be written
         else:
             _resume(trainer, saved, folder)
-        with out_of_memory_advice(recipe.optim.batch_size), checkpoints.interruption_advice():
+        with out_of_memory_advice(settings.optim.batch_size), checkpoints.interruption_advice():
             trainer.fit(checkpoints)
         record = group.run_on_main(lambda: results.write(trainer, folder, requested, lr_source, commit))
     return TrainedRun(folder, record)

@@ -45,8 +45,8 @@ class Diverged(ReportError):
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All that decides a training besides the images; the schedule's `max_lr` is a rate here, never 0."""
+class TrainingSettings:
+    """What decides a training besides the images; the schedule's `max_lr` is a rate here, never 0."""
 
     augment: AugmentConfig
     optim: OptimConfig
@@ -122,15 +122,20 @@ class Trainer:
     """
 
     def __init__(
-        self, dataset: Dataset, recipe: Recipe, device: Device, width: int = 64, group: ProcessGroup = SINGLE_PROCESS
+        self,
+        dataset: Dataset,
+        settings: TrainingSettings,
+        device: Device,
+        width: int = 64,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
-        self.data, self.recipe, self.device, self.group = dataset.to(device.torch_device), recipe, device, group
-        self.net = device.place(model.build(recipe.seed, len(dataset.classes), width))
-        self.optimizer = build_optimizer(self.net, recipe.optim, device, lr=recipe.schedule.max_lr)
+        self.data, self.settings, self.device, self.group = dataset.to(device.torch_device), settings, device, group
+        self.net = device.place(model.build(settings.seed, len(dataset.classes), width))
+        self.optimizer = build_optimizer(self.net, settings.optim, device, lr=settings.schedule.max_lr)
         self.forward = group.wrap(self.net)
-        self.steps = steps_per_epoch(len(dataset.train), recipe.optim.batch_size)
-        total_steps = self.steps * recipe.schedule.epochs
-        self.schedule = OneCycle(recipe.schedule.max_lr, total_steps, recipe.schedule.warmup)
+        self.steps = steps_per_epoch(len(dataset.train), settings.optim.batch_size)
+        total_steps = self.steps * settings.schedule.epochs
+        self.schedule = OneCycle(settings.schedule.max_lr, total_steps, settings.schedule.warmup)
         self.history: dict[str, list[float]] = {}
         self.test_logits = torch.empty(0)  # of the latest evaluation
         self.epoch = 0  # epochs completed
@@ -147,20 +152,23 @@ class Trainer:
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of the next epoch in their order; of each, this process's shard."""
         return augmentation.batches(
-            self.data.train, self.recipe.optim.batch_size, self.recipe.augment, self.data.normalizer,
-            self.recipe.seed, self.epoch, self.group.shard,
+            self.data.train, self.settings.optim.batch_size, self.settings.augment, self.data.normalizer,
+            self.settings.seed, self.epoch, self.group.shard,
         )  # fmt: skip
 
     def train_epoch(self, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
         """`train_epoch` on the next epoch's batches."""
         return train_epoch(
-            self.forward, self.optimizer, batches, self.schedule, self.device, self.recipe.optim.label_smoothing,
-            self.epoch * self.steps, self.group, self.steps if self.device.compiles else 50,
+            self.forward, self.optimizer, batches, self.schedule, self.device,
+            label_smoothing=self.settings.optim.label_smoothing,
+            first_step=self.epoch * self.steps,
+            group=self.group,
+            log_every=self.steps if self.device.compiles else 50,  # reading the loss makes a GPU wait
         )  # fmt: skip
 
     def fit(self, checkpoints: "checkpoint.Checkpoints", progress: bool = True) -> None:
         """Train the epochs that are left, with an evaluation and a checkpoint after each."""
-        epochs = self.recipe.schedule.epochs
+        epochs = self.settings.schedule.epochs
         if self.device.compiles and self.epoch < epochs and self.group.size == 1:  # collectives break compiled code
             self.compile()
         hidden = not progress or not self.group.is_main_process
@@ -179,9 +187,10 @@ class Trainer:
 
     def compile(self) -> None:
         """Compile the forward pass and Muon's update, before the time of training is taken."""
-        last = len(self.data.train) % self.recipe.optim.batch_size
+        last = len(self.data.train) % self.settings.optim.batch_size
         images, labels = next(self.batches())
-        sizes = [len(labels), len(labels), *([last] if last else [])]  # the second step finds momentum
+        # A full batch twice, for the second step has momentum buffers; then the shorter last batch.
+        sizes = [len(labels), len(labels), *([last] if last else [])]
         batches = [(images[:size], labels[:size]) for size in sizes]
         self.forward, self.compile_seconds = compiled(self.net, self.optimizer, batches, self.device)
 
@@ -219,6 +228,7 @@ class Trainer:
 
     def state(self, recipe: TrainingRecipe) -> "checkpoint.Checkpoint":
         """What a checkpoint of this moment holds."""
+        # Before the first epoch nothing was computed on this machine.
         machines, seconds = (self.machines, self.wall_seconds) if self.epoch else ([], 0.0)
         tensors = checkpoint.tensors_of(self.net, self.optimizer)
         state = checkpoint.State(
@@ -228,7 +238,7 @@ class Trainer:
         return checkpoint.Checkpoint(state, tensors)
 
     def restore(self, saved: "checkpoint.Checkpoint") -> None:
-        """Go on from a checkpoint; in a process group, take over the state that the main process restored."""
+        """Go on from a checkpoint. Every process of a group restores the same one."""
         saved.restore(self.net, self.optimizer)
         self.history, self.epoch = {k: list(v) for k, v in saved.state.history.items()}, saved.state.epoch
         self.machines = list(dict.fromkeys([*saved.state.machines, *self.machines]))
