@@ -55,9 +55,9 @@ def execute(chapter: str, out: Path, parameters: Mapping[str, Any], checkout: Pa
     """Execute a chapter with papermill from its clean source and write it to `out`; returns seconds.
 
     The chapter runs with this command's own Python in the working directory; with `checkout`, that checkout's chapter
-    runs in its top folder. `parameters` that differ from the chapter's defaults are injected. A chapter that fails is written beside
-    `out` as `<name>.failed.ipynb` and raises `Refused`, or another `ReportError`, with its last line; `out` keeps what
-    it held.
+    runs in its top folder. `parameters` that differ from the chapter's defaults are injected. A chapter that fails is
+    written beside `out` as `<name>.failed.ipynb` and raises `Refused`, or another `ReportError`, with its last line;
+    `out` keeps what it held.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
