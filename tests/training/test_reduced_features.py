@@ -8,9 +8,9 @@ from torch import nn
 from gradcam_report import model
 from gradcam_report.data import datasets
 from gradcam_report.training import evaluation, results
-from gradcam_report.training.device import Compute
+from gradcam_report.training.device import Device
 
-CPU = Compute(torch.device("cpu"), "fp32")
+CPU = Device(torch.device("cpu"), "fp32")
 
 
 def test_reducing_keeps_the_distances_that_the_variance_is_in():
