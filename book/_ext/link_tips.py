@@ -1,7 +1,7 @@
-"""Sphinx extension for what `_static/tips.js` shows beside a link: the term, reference, figure or table it leads to.
+"""Sphinx extension that collects the tips of `_static/tips.js`: the text of a link's target, shown beside the link.
 
-When all pages are written, the links to such targets are collected and what their targets say goes into one script,
-`_static/link-tips.js`. A script, for pages opened from a folder may not read a file of any other kind.
+Targets are terms, references, figures and tables. When all pages are written, the texts of those that links lead to
+go into `_static/link-tips.js`. It is a script, because a page opened from a folder may not read other files.
 """
 
 import json
@@ -14,12 +14,12 @@ from bs4 import BeautifulSoup, Tag
 from sphinx.application import Sphinx
 
 SCRIPT = "link-tips.js"
-INLINE = re.compile(r'="data:[^"]*"')  # pictures within a page: megabytes that say nothing here
+INLINE = re.compile(r'="data:[^"]*"')  # pictures within a page, megabytes without text
 Tip = dict[str, str]
 
 
 def words(tag: Tag | None) -> str:
-    """The text of an element in one line, without the sign that links to a heading or a caption."""
+    """Return the text of an element in one line, without the sign that links to a heading or a caption."""
     if tag is None:
         return ""
     for sign in tag.select("a.headerlink"):
@@ -28,7 +28,7 @@ def words(tag: Tag | None) -> str:
 
 
 def targets(page: BeautifulSoup) -> Iterator[tuple[str, Tip]]:
-    """What can be shown of a page: (its anchor, the tip) of each term, reference, figure and table."""
+    """Yield (anchor, tip) of each term, reference, figure and table of a page."""
     for term in page.select("dl.glossary dt[id]"):
         yield str(term["id"]), {"title": words(term), "text": words(term.find_next("dd"))}
     for reference in page.select("div.citation[id]"):
@@ -44,14 +44,14 @@ def targets(page: BeautifulSoup) -> Iterator[tuple[str, Tip]]:
 
 
 def links(name: str, page: BeautifulSoup) -> Iterator[str]:
-    """The addresses, as "page.html#anchor", that the links of the page `name` lead to."""
+    """Yield the addresses, as "page.html#anchor", that the links of the page `name` lead to."""
     for link in page.select('.bd-article a.internal[href*="#"]'):
         file, _, anchor = str(link["href"]).partition("#")
         yield f"{file or name}#{anchor}"
 
 
 def collected(folder: Path) -> dict[str, Tip]:
-    """Address -> tip, of all targets in a built site that one of its links leads to."""
+    """Return address -> tip of all targets in a built site that one of its links leads to."""
     known: dict[str, Tip] = {}
     wanted: set[str] = set()
     for path in sorted(folder.glob("*.html")):
@@ -62,7 +62,7 @@ def collected(folder: Path) -> dict[str, Tip]:
 
 
 def write(app: Sphinx, error: Exception | None) -> None:
-    """Write the script, where there are pages to open."""
+    """Write the script after a build of HTML pages."""
     if error is None and app.builder.name == "html":
         tips = json.dumps(collected(Path(app.outdir)), ensure_ascii=False, indent=0)
         script = Path(app.outdir) / "_static" / SCRIPT

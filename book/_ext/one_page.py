@@ -1,7 +1,7 @@
-"""Sphinx extension for the report in one piece, as `make pdf` prints it: links that chapters wrote lead within it.
+"""Sphinx extension for the report on one page, as `make pdf` prints it: links between chapters stay within the page.
 
-Chapters link to one another's cases by the pages of the site. In one piece the cards are further down; the explorer's
-views exist on the site only, so those links go there if REPORT_URL says where it is, and are plain words otherwise.
+Chapters link to one another's cards by the pages of the site; on one page these links become anchors. Views of the
+explorer exist on the site only: links to them lead to the site at REPORT_URL, or become plain words without it.
 """
 
 import os
@@ -15,7 +15,7 @@ LINK = re.compile(r'href="(\w+)\.html#([^"]*)"')
 
 
 def rewritten(body: str, site: str) -> str:
-    """The page with the links of chapters changed; `site` is the address of the site, empty if there is none."""
+    """Return the page with the links of chapters changed; `site` is the address of the site, empty if unknown."""
 
     def address(link: re.Match[str]) -> str:
         page, anchor = link.groups()
@@ -27,7 +27,7 @@ def rewritten(body: str, site: str) -> str:
 
 
 def without_image_links(app: Sphinx) -> None:
-    """On paper an image is no link to itself."""
+    """Leave out the link of an image to itself, which is of no use on paper."""
     if app.builder.name == "singlehtml":
         app.config.html_scaled_image_link = False
 

@@ -1,12 +1,12 @@
-"""Sphinx extension for a site that has an address, for what must know where the site is and where its source.
+"""Sphinx extension for what needs the address of the site or of its source.
 
 REPORT_URL, the site's own address, adds a sitemap, a preview for links to its pages (OpenGraph), and a page for
 addresses that are not found. REPORT_REPOSITORY, the address of the source on GitHub, adds buttons to the source of a
 page, to edit it, to report an issue, and to open a chapter on Colab or Binder. Both come from the environment, so that
-a fork's site speaks of the fork.
+a fork's site names the fork.
 
 ``{setup-lines}``
-    What a chapter opened on Colab needs to be told first, with the address of the repository.
+    The first cell of a chapter opened on Colab, with the address of the repository.
 """
 
 import os
@@ -24,7 +24,7 @@ SETUP = "!git clone --depth 1 {repository} report\n%pip install -q ./report\n%cd
 
 
 def address(name: str) -> str:
-    """An address from the environment without its last slash, empty where it is not set."""
+    """Return an address from the environment without its last slash, empty where it is not set."""
     value = os.environ.get(name, "").strip().rstrip("/")
     parts = urlsplit(value)
     if value and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment):
@@ -69,7 +69,7 @@ def add_repository(app: Sphinx, config: Config) -> None:
 
 
 def on_github(repository: str) -> bool:
-    """Whether Colab and Binder's short addresses know where such a repository is."""
+    """Return whether Colab and Binder can open notebooks of the repository."""
     return urlsplit(repository).netloc == "github.com"
 
 
@@ -83,7 +83,7 @@ class SetupLines(SphinxDirective):
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Set up what the environment gives addresses for; raises `ExtensionError` for one that is none."""
+    """Set up what the environment gives addresses for; raises `ExtensionError` for an invalid one."""
     url = address("REPORT_URL")
     address("REPORT_REPOSITORY")
     if url:

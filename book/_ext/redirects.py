@@ -1,4 +1,4 @@
-"""Sphinx extension for pages that are gone: at the old address stands a page that leads to where their content is now.
+"""Sphinx extension for retired pages: the old address leads to the page that holds their content now.
 
 `redirects = {"scaling": "benchmarks"}` in the configuration, names without ".html"; the target may end in "#anchor".
 """

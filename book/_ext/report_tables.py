@@ -1,4 +1,4 @@
-"""Sphinx directives that tell how the chapters were executed, from what papermill recorded in the notebooks.
+"""Sphinx directives for how the chapters were executed, from papermill's records in the notebooks.
 
 ``{execution-table}``
     One row per chapter in the order of the table of contents: title, status, start (UTC), seconds; the total last.
@@ -102,7 +102,7 @@ def _assignments(source: str) -> Iterator[tuple[str, str, str]]:
 
 
 class ChapterTable(SphinxDirective):
-    """What both directives share: the chapters in reading order, links to them, and the table itself."""
+    """Base of both directives: the chapters in reading order, links to them, and the table itself."""
 
     def chapters(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield (document name, parsed notebook) of each notebook in the order of the table of contents."""
@@ -145,7 +145,7 @@ class ChapterTable(SphinxDirective):
 
 
 class ExecutionTable(ChapterTable):
-    """``{execution-table}``: when each chapter ran, how long, and whether it came to its end."""
+    """``{execution-table}``: start, duration and status of each chapter."""
 
     def run(self) -> list[nodes.Node]:
         """Return the table, or a sentence where the book has no notebooks."""
@@ -168,7 +168,7 @@ class ExecutionTable(ChapterTable):
 
 
 class ParameterTable(ChapterTable):
-    """``{parameter-table}``: what each chapter was told, and what that means."""
+    """``{parameter-table}``: the parameters of each chapter, their values and meanings."""
 
     def run(self) -> list[nodes.Node]:
         """Return one table per chapter that has parameters, or a sentence where none has."""

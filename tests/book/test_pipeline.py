@@ -14,13 +14,16 @@ import matplotlib
 import pytest
 import reading
 
-from gradcam_report.config import CHAPTERS, PUBLISHED, PUBLISHED_SWEEP, ReportError
+from gradcam_report.config import CHAPTERS, PUBLISHED, PUBLISHED_SWEEP, FaithfulnessConfig, ReportError
+from gradcam_report.data import datasets
+from gradcam_report.faithfulness import shapes_model
 
 TOP = Path(__file__).parents[2]
 # The smallest sizes that still fill every figure and table.
-TRAINING = {"dataset": "shapes", "train_size": 64, "test_size": 40, "batch_size": 32, "epochs": 1, "max_lr": 0.05}
-OTHERS = {"iterations": 10, "n_images": 2, "score_cam": "false", "contrast": 1}
-TRIALS = {"photographs": 10, "drawings": 10, "steps": 2, "draws": 100, "probe_epochs": 1, "score_cam_on": "nowhere"}
+TRAINING = {"dataset": "shapes", "train_size": 32, "test_size": 40, "batch_size": 16, "epochs": 1, "max_lr": 0.05}
+OTHERS = {"iterations": 10, "score_cam": "false", "contrast": 1}
+TRIALS = {"photographs": 10, "drawings": 40, "steps": 2, "draws": 100, "score_cam_on": "nowhere"}
+SHAPES_MODEL = {"probe_epochs": 1, "probe_dir": "runs/probe"}
 
 
 def run_command(top: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -48,6 +51,11 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(path, top / "benchmarks")
     (top / PUBLISHED).mkdir(parents=True)
     (top / PUBLISHED / "kept.txt").write_text("published")
+    with pytest.MonkeyPatch.context() as patch:  # a shapes model that has seen a tenth of the images
+        patch.chdir(top)
+        patch.setattr(datasets, "SHAPES_TRAIN", 1000)
+        patch.setattr(datasets, "SHAPES_TEST", 100)
+        shapes_model.train_or_load(FaithfulnessConfig.model_validate(SHAPES_MODEL), PUBLISHED, "auto")
     return top
 
 
@@ -55,7 +63,11 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(copy: Path) -> Path:
     """The run folder of a tiny run of all chapters with its site."""
     before = contents(copy)
-    given = [word for name, value in (TRAINING | OTHERS | TRIALS).items() for word in ("-p", f"{name}={value}")]
+    given = [
+        word
+        for name, value in (TRAINING | OTHERS | TRIALS | SHAPES_MODEL).items()
+        for word in ("-p", f"{name}={value}")
+    ]
     done = run_command(copy, "gradcam-report", "run", "--run-dir", "runs/tiny", *given)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"Open {copy / 'runs/tiny/_build/html/index.html'}" in done.stdout
@@ -81,7 +93,7 @@ def test_every_chapter_is_executed_and_the_site_shows_the_runs_own_numbers(run: 
     shown = set(re.findall(r'class="pasted-text">([^<]*)<', pages["index"]))
     ways = ("clean_train_accuracy", "train_accuracy", "test_accuracy", "test_accuracy_flip", "test_accuracy_crops")
     assert {f"{100 * metrics[way]:.2f}" for way in ways} <= shown
-    assert {f"{metrics['test_loss']:.4f}", f"{metrics['max_lr']:.3g}", "11,173,962", "shapes", "64", "1"} <= shown
+    assert {f"{metrics['test_loss']:.4f}", f"{metrics['max_lr']:.3g}", "11,173,962", "shapes", "32", "1"} <= shown
 
 
 @pytest.mark.slow

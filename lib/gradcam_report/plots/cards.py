@@ -138,30 +138,9 @@ def case_card(card: Card, heading: str, method: str = "Grad-CAM") -> ReportFigur
     return figure
 
 
-Corner = tuple[float, float]  # left and top, in inches
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The upper left corners of the overview's four parts, the figure's size and a heat map's side, all in inches."""
-
-    size: tuple[float, float]
-    image: Corner
-    prediction: Corner
-    maps: Corner
-    margin: Corner
-    tile: float
-
-
-WIDE = Layout((7.2, 4.72), (0.05, 0.06), (0.05, 3.0), (2.85, 0.06), (2.85, 2.74), 0.93)
-NARROW = Layout((3.6, 9.25), (0.05, 0.06), (0.05, 3.1), (0.05, 4.95), (0.05, 7.3), 0.74)  # a telephone's width
-
-
-def draw_heading(figure: ReportFigure, corner: Corner, text: str, line: str = "") -> None:
-    """Write a heading with its upper left corner there, and a line in grey below it."""
-    left, top = corner
-    write(figure, left, top, text, va="top", fontsize=9.5, fontweight="bold")
-    write(figure, left, top + 0.19, line, va="top", fontsize=8.5, color=GREY)
+# The overview's size, the upper left corners of its four parts, and the side of a heat map, all in inches.
+WIDE = ((7.2, 4.72), ((0.05, 0.06), (0.05, 3.0), (2.85, 0.06), (2.85, 2.74)), 0.93)
+NARROW = ((3.6, 9.25), ((0.05, 0.06), (0.05, 3.1), (0.05, 4.95), (0.05, 7.3)), 0.74)  # a telephone's width
 
 
 @styled
@@ -173,28 +152,27 @@ def at_a_glance(card: Card, method: str = "Grad-CAM", narrow: bool = False) -> R
         method: the maps' name.
         narrow: in one column, for a telephone, instead of two.
     """
-    layout = NARROW if narrow else WIDE
-    figure = ReportFigure(figsize=layout.size)
+    size, corners, tile = NARROW if narrow else WIDE
+    figure = ReportFigure(figsize=size)
     label = "" if card.label is None else f", labelled {card.classes[card.label]}"
-    draw_heading(figure, layout.image, "1  What the network sees", f"32 × 32 pixels{label}")
-    left, top = layout.image
-    place(figure, left, top + 0.42, 2.4, 2.4).imshow(to_hwc(card.image[None])[0], interpolation="nearest")
-    people = "" if card.votes is None else "and what people say"
-    draw_heading(figure, layout.prediction, "2  What it answers", people)
-    left, top = layout.prediction
-    draw_probabilities(place(figure, left + 0.78, top + 0.36, 1.75, 1.3), card)
-    draw_heading(figure, layout.maps, "3  Where the evidence lies", "layer by layer, for two classes; yellow is most")
-    left, top = layout.maps
-    draw_maps(figure, card, left + 0.4, top + 0.6, layout.tile, method)
-    draw_heading(
-        figure, layout.margin, "4  What tipped the balance", "each cell of layer4 has its share in the decision"
+    headings = (
+        ("1  What the network sees", f"32 × 32 pixels{label}"),
+        ("2  What it answers", "" if card.votes is None else "and what people say"),
+        ("3  Where the evidence lies", "layer by layer, for two classes; yellow is most"),
+        ("4  What tipped the balance", "each cell of layer4 has its share in the decision"),
     )
-    left, top = layout.margin
+    for (left, top), (heading, line) in zip(corners, headings, strict=True):
+        write(figure, left, top, heading, va="top", fontsize=9.5, fontweight="bold")
+        write(figure, left, top + 0.19, line, va="top", fontsize=8.5, color=GREY)
+    image, prediction, maps, (left, top) = corners
+    place(figure, image[0], image[1] + 0.42, 2.4, 2.4).imshow(to_hwc(card.image[None])[0], interpolation="nearest")
+    draw_probabilities(place(figure, prediction[0] + 0.78, prediction[1] + 0.36, 1.75, 1.3), card)
+    draw_maps(figure, card, maps[0] + 0.4, maps[1] + 0.6, tile, method)
     draw_margin(place(figure, left, top + 0.42, 1.5, 1.5), card)
     predicted, contrast = card.classes[card.predicted], card.classes[card.contrast]
     key = ((VERMILLION, f"speaks for {predicted}"), (BLUE, f"speaks for {contrast}"))
     for number, (colour, text) in enumerate((*key, ("none", f"in all {signed(card.margin)}"))):
-        line = top + 0.74 + 0.3 * number
-        place(figure, left + 1.68, line, 0.17, 0.17).set_facecolor(colour)
-        write(figure, left + 1.93, line + 0.085, text, va="center", fontsize=8.5)
+        line_top = top + 0.74 + 0.3 * number
+        place(figure, left + 1.68, line_top, 0.17, 0.17).set_facecolor(colour)
+        write(figure, left + 1.93, line_top + 0.085, text, va="center", fontsize=8.5)
     return figure
