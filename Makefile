@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help report publish bench test book pdf lint check clean
+.PHONY: help report publish bench test book pdf lint check graphs runtime clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -45,6 +45,12 @@ pdf: $(VENV)/.book  ## (needs Chromium) the whole report for paper: _build/repor
 	$(BIN)/jupyter-book build --all -W -n --keep-going --builder custom --custom-builder singlehtml --path-output _build/print book/
 	$(CHROMIUM) --headless --no-sandbox --disable-gpu --user-data-dir=_build/print/profile --virtual-time-budget=20000 \
 	  --no-pdf-header-footer --print-to-pdf=_build/report.pdf "file://$(CURDIR)/_build/print/_build/singlehtml/index.html"
+
+graphs: $(VENV)/.test  ## the network as graphs for the browser anew, after the model or PyTorch has changed: book/_static/live/
+	$(BIN)/python -m gradcam_report.pages.live_graph book/_static/live
+
+runtime: $(BIN)/python  ## (needs npm) the runtime that executes them in the browser, anew: book/_static/vendor/
+	$(BIN)/python scripts/vendor_runtime.py
 
 clean:  ## remove what was built; runs/, data/ and .venv/ stay
 	rm -rf _build build lib/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
