@@ -19,6 +19,7 @@
       this.words = element("p", { "aria-live": "polite" });
       this.bars = element("dl", { class: "bars" });
       this.link = element("a", {}, "link to this view");
+      this.live = element("a", {}, "try it: hide pixels of this image and see");
       this.panel = element("div", { class: "maps" },
         element("fieldset", {}, element("legend", {}, "map"), ...views.map(([value, words]) => element("label", {},
           element("input", { type: "radio", name: "view", value,
@@ -32,7 +33,7 @@
           element("button", { type: "button", "aria-label": "next case", onclick: step(1) }, "→"),
           element("button", { type: "button", "aria-label": "close", class: "close", onclick: () => this.box.close() }, "×")),
         element("div", { class: "parts" }, element("div", { class: "picture" }, this.canvas, this.legend), this.panel,
-          this.bars, this.words, element("p", {}, this.link)));
+          this.bars, this.words, element("p", {}, this.link, " · ", this.live)));
       page.section.append(this.box);
     }
 
@@ -77,6 +78,7 @@
       const { element, percent } = window.explorer;
       const row = this.page.data.cases[this.current];
       const { classes } = this.page.data;
+      this.live.href = `try_it.html#case=${row.i}`;
       this.title.textContent = `# ${row.i}: ${classes[row.p]}${row.p === row.t ? ", rightly" : `, labelled ${classes[row.t]}`}`;
       const kind = row.p !== row.t && row.k !== undefined ? ` Kind of error: ${this.page.data.kinds[row.k]}.` : "";
       this.words.textContent = row.s + kind;

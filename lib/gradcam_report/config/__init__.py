@@ -24,6 +24,7 @@ from .concerns import CacheConfig as CacheConfig
 from .concerns import CamConfig as CamConfig
 from .concerns import DataConfig as DataConfig
 from .concerns import FaithfulnessConfig as FaithfulnessConfig
+from .concerns import LiveConfig as LiveConfig
 from .concerns import OptimConfig as OptimConfig
 from .concerns import RangeTestConfig as RangeTestConfig
 from .concerns import RunConfig as RunConfig

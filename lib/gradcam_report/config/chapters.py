@@ -117,6 +117,15 @@ class ExplorerParams(ChapterParams):
     device: c.DeviceConfig = Field(default_factory=c.DeviceConfig)
 
 
+class LiveParams(ChapterParams):
+    """Of the chapter `try_it`."""
+
+    run: c.RunConfig = Field(default_factory=c.RunConfig)
+    images: c.ImagesConfig = Field(default_factory=c.ImagesConfig)
+    live: c.LiveConfig = Field(default_factory=c.LiveConfig)
+    device: c.DeviceConfig = Field(default_factory=c.DeviceConfig)
+
+
 class FaithfulnessParams(ChapterParams):
     """Parameters of the chapter `faithfulness`."""
 
@@ -143,6 +152,7 @@ CHAPTERS: dict[str, type[ChapterParams]] = {
     "error_analysis": ErrorAnalysisParams,
     "gradcam": GradCamParams,
     "explorer": ExplorerParams,
+    "try_it": LiveParams,
     "faithfulness": FaithfulnessParams,
     "benchmarks": BenchmarkParams,
 }

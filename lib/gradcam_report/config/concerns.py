@@ -166,6 +166,16 @@ class ExplorerConfig(Params):
     contrast: int = Field(5, ge=0, le=50)
 
 
+class LiveConfig(Params):
+    """What the page "Try it" holds besides all errors: right answers of each class, and the example to begin with.
+
+    `example_image` is a test image's number; -1 takes the right answer of which the network is surest.
+    """
+
+    example_image: int = Field(-1, ge=-1, le=9_999)
+    right_answers: int = Field(5, ge=0, le=50)
+
+
 class FaithfulnessConfig(Params):
     """How much to test the maps: `photographs` of the test set (0: 500 on a GPU, 100 on a CPU), `drawings` of shapes.
 

@@ -1,0 +1,192 @@
+"""The page "Try it" in a real browser, on the built site, served: loading, accessibility, speed."""
+
+import os
+import re
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Route
+from trying import Start, canvas, logits, settled, status, stroke
+from visiting import CHROMIUM, Visit
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")]
+
+
+# Loading
+
+
+def test_before_loading_there_is_an_example_and_nothing_large_is_fetched(start: Start) -> None:
+    tab = start()
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    page = tab.open()
+    settled(page)
+    assert "The answer" in status(page) and len(logits(page)) == 10
+    page.get_by_role("slider", name="layer", exact=True).fill("2")
+    page.wait_for_function(
+        "document.querySelector('.live figure.view:nth-of-type(2) figcaption').textContent.includes('layer2')"
+    )
+    stroke(page, (0.5, 0.5))
+    assert "Load the network first" in status(page)
+    assert not any(re.search(r"safetensors|wasm|onnx", url) for url in asked) and tab.faults == []
+
+
+def test_the_loaded_network_gives_the_logits_of_the_graph_in_python(start: Start) -> None:
+    from test_live import PUBLISHED, Session  # type: ignore[attr-defined]
+
+    tab = start()
+    page = tab.load()
+    found = page.evaluate(
+        """async () => {
+          const { load } = await import('./_static/live/network.mjs');
+          const { planes } = await import('./_static/live/picture.mjs');
+          const data = JSON.parse(document.querySelector('.live .data').textContent);
+          const network = await load(new URL('_static/live/', location), data, () => {});
+          const image = document.querySelector('.live img.sprite');
+          const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 32 });
+          const context = canvas.getContext('2d', { willReadFrequently: true });
+          context.drawImage(image, 0, 0);
+          const found = [];
+          for (let at = 0; at < 10; at += 1) {
+            const pixels = planes(context.getImageData(32 * at, 0, 32, 32).data);
+            const direction = data.classes.map((_, one) => Number(one === 3));
+            const [answer, maps] = [await network.answer(pixels), await network.maps(pixels, [direction])];
+            found.push([[...pixels], [...answer.logits], [...maps.layer2[0]]]);
+          }
+          return found;
+        }"""
+    )
+    weights = PUBLISHED.read_bytes()
+    pixels = np.array([row[0] for row in found], np.float32).reshape(10, 3, 32, 32)
+    expected = Session("maps", weights)(pixels=pixels, direction=np.eye(10, dtype=np.float32)[[3] * 10])
+    np.testing.assert_allclose([row[1] for row in found], expected["logits"], atol=1e-3)
+    layer2 = np.array([row[2] for row in found]).reshape(10, 16, 16)
+    assert np.abs(layer2 - expected["layer2"]).max() < 0.01 * np.abs(expected["layer2"]).max()
+    assert tab.faults == []
+
+
+@pytest.mark.parametrize(
+    ("file", "body", "words"),
+    [
+        ("model.safetensors", lambda whole: whole[: len(whole) // 2], "model.safetensors is damaged or not whole"),
+        ("layout.json", lambda whole: whole.replace(b'"shape":[10,512]', b'"shape":[9,512]'), "holds another network"),
+        ("ort-wasm-simd-threaded.wasm.gz", lambda whole: b"nothing", "The network could not be run here"),
+        ("model.safetensors", None, "model.safetensors is not on this site"),
+    ],
+)
+def test_what_cannot_be_loaded_ends_in_a_sentence(start: Start, file: str, body: Any, words: str) -> None:
+    tab = start()
+
+    def answer(route: Route) -> None:
+        if body is None:
+            route.fulfill(status=404)
+        else:
+            route.fulfill(body=body(route.fetch().body()))
+
+    tab.page.route(f"**/{file}", answer)
+    page = tab.open()
+    page.get_by_role("button", name="Load the network").click()
+    page.wait_for_selector(".live .status.fault")
+    assert words in status(page)
+    assert page.get_by_role("button", name="Load the network again").is_enabled() and len(logits(page)) == 10
+
+
+def test_a_browser_without_webassembly_keeps_the_example(start: Start) -> None:
+    tab = start()
+    tab.page.add_init_script("delete globalThis.WebAssembly")
+    page = tab.open()
+    page.get_by_role("button", name="Load the network").click()
+    page.wait_for_selector(".live .status.fault")
+    assert "does not run WebAssembly" in status(page) and len(logits(page)) == 10
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_from_a_folder_or_without_javascript_a_sentence_says_what_to_do(
+    visit: Callable[..., Visit], script: bool
+) -> None:
+    tab = visit(java_script_enabled=script)
+    words = tab.open("try_it").locator(".live").inner_text()
+    assert "python3 -m http.server --bind 127.0.0.1" in words and "gradcam-report serve" in words
+    assert tab.page.get_by_role("img", name="Card of one small picture").count() == 1
+    assert not script or tab.faults == []
+
+
+# For everybody
+
+
+def test_with_the_keyboard_alone(start: Start) -> None:
+    page = start().open()
+    page.get_by_role("button", name="Load the network").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector('.live[data-network="loaded"]')
+    settled(page)
+    page.locator(".live ul.strip button[tabindex='0']").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    settled(page)
+    before = logits(page)
+    canvas(page).focus()
+    for key in ("ArrowLeft", "]", "]", " ", "ArrowUp", " "):
+        page.keyboard.press(key)
+    settled(page)
+    assert logits(page) != before
+    assert re.match(
+        r"brush of 8 at row 16, column 16; \d\d pixels hidden", page.locator(".live .read").first.inner_text()
+    )
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+@pytest.mark.parametrize("device", ["light", "dark", "phone"])
+def test_the_page_at_work_is_accessible_and_fits(start: Start, device: str, tmp_path: Path) -> None:
+    size = {"width": 360, "height": 800} if device == "phone" else {"width": 1440, "height": 1000}
+    tab = start(viewport=size, color_scheme="dark" if device == "dark" else "light", has_touch=device == "phone")
+    page = tab.load()
+    stroke(page, (0.3, 0.3), (0.6, 0.6))
+    found = Axe().run(page).response["violations"]
+    serious = [
+        (f["id"], [n["html"][:150] for n in f["nodes"][:3]]) for f in found if f["impact"] in ("serious", "critical")
+    ]
+    assert serious == [] and page.evaluate("document.scrollingElement.scrollWidth") <= size["width"]
+    folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    page.locator(".live .views").scroll_into_view_if_needed()
+    page.screenshot(path=folder / f"try-it-{device}.png")
+
+
+@pytest.mark.skipif(os.getloadavg()[0] > 1.5, reason="the machine is busy: times would say nothing")
+def test_the_first_answer_and_the_answers_to_strokes_come_soon(start: Start) -> None:
+    page = start().open()
+    settled(page)
+    begun = time.perf_counter()
+    page.get_by_role("button", name="Load the network").click()
+    page.wait_for_selector('.live[data-network="loaded"]')
+    settled(page)
+    assert time.perf_counter() - begun < 5
+    stroke(page, (0.1, 0.1), (0.2, 0.2))  # the first one warms up
+    box = canvas(page).bounding_box()
+    assert box
+    times = []
+    for step in range(20):
+        page.mouse.move(box["x"] + 20 + 8 * step, box["y"] + 100)
+        times.append(page.evaluate(STROKE))
+    assert statistics.median(times) < 150, times
+
+
+STROKE = """() => new Promise((done) => {
+  const canvas = document.querySelector('.live canvas.paint');
+  const table = document.querySelector('.live .answers tbody');
+  const box = canvas.getBoundingClientRect();
+  const place = { clientX: box.left + Math.random() * box.width, clientY: box.top + Math.random() * box.height };
+  const begun = performance.now();
+  const seen = new MutationObserver(() => { seen.disconnect(); done(performance.now() - begun); });
+  seen.observe(table, { subtree: true, childList: true, characterData: true });
+  canvas.setPointerCapture = () => {};
+  canvas.dispatchEvent(new PointerEvent('pointerdown', place));
+  canvas.dispatchEvent(new PointerEvent('pointerup', place));
+})"""

@@ -1,0 +1,87 @@
+"""What the tests of the page "Try it" share: a tab on the served site, and what is read from the page."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Locator, Page
+from visiting import Visit
+
+WAIT = 120_000  # milliseconds, for machines that are busy with something else
+
+
+class Served(Visit):
+    """A tab on the served site; asking anyone else for anything is a fault."""
+
+    base = ""
+
+    def _local(self, request: Any) -> None:
+        if not request.url.startswith((self.base, "data:", "blob:")):
+            self.faults.append(f"external: {request.url[:100]}")
+
+    def open(self, name: str = "try_it", anchor: str = "") -> Page:
+        self.page.set_default_timeout(WAIT)
+        self.page.goto(f"{self.base}/{name}.html{anchor}")
+        return self.page
+
+    def load(self, anchor: str = "") -> Page:
+        """The page with its network."""
+        page = self.open(anchor=anchor)
+        page.get_by_role("button", name="Load the network").click()
+        page.wait_for_selector('.live[data-network="loaded"]')
+        settled(page)
+        return page
+
+
+def settled(page: Page) -> None:
+    page.wait_for_selector('.live[data-busy="false"]')
+
+
+def status(page: Page) -> str:
+    return page.locator(".live .status").inner_text()
+
+
+def logits(page: Page) -> list[float]:
+    return [float(text.replace("−", "-")) for text in page.locator(".live .answers td.number").all_inner_texts()]
+
+
+def canvas(page: Page, which: int = 0) -> Locator:
+    return page.locator(".live figure.view canvas").nth(which)
+
+
+def seen(page: Page) -> np.ndarray:
+    """What the network sees, uint8 (32, 32, 3), read from the middle of each enlarged pixel."""
+    page.evaluate("document.activeElement.blur()")
+    page.mouse.move(0, 0)
+    values = canvas(page).evaluate(
+        """canvas => {
+          const copy = new OffscreenCanvas(384, 384).getContext('2d', { willReadFrequently: true });
+          copy.drawImage(canvas, 0, 0);
+          return [...copy.getImageData(0, 0, 384, 384).data];
+        }"""
+    )
+    return np.array(values, np.uint8).reshape(384, 384, 4)[6::12, 6::12, :3]
+
+
+def stroke(page: Page, *places: tuple[float, float]) -> None:
+    """Draw through places given as shares of the picture's side."""
+    canvas(page).scroll_into_view_if_needed()
+    box = canvas(page).bounding_box()
+    assert box
+    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(50)
+    settled(page)
+
+
+def press(page: Page, name: str) -> None:
+    page.locator(".live").get_by_role("button", name=name, exact=True).click()
+    page.wait_for_timeout(50)
+    settled(page)
+
+
+Start = Callable[..., Served]
