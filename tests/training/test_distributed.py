@@ -82,7 +82,7 @@ def place(project: Path) -> Path:
     """Put the scripts into an empty project."""
     (project / "book").mkdir(parents=True, exist_ok=True)
     (project / "book/index.md").touch()
-    (project / "pyproject.toml").touch()
+    (project / "pyproject.toml").write_text('[project]\nname = "gradcam-report"\n')
     (project / "command.py").write_text(COMMAND)
     (project / "batchnorm.py").write_text(BATCHNORM)
     return project

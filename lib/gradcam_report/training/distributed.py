@@ -113,10 +113,11 @@ class SharedBatchNorm(nn.BatchNorm2d):
         mean, square, count = sums[0] / sums[2], sums[1] / sums[2], sums[2]
         var = (square - mean.square()).clamp(min=0)
         with torch.no_grad():
-            momentum = self.momentum or 0.0
+            self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
+            # Without a momentum the statistics are the mean over all batches, as in PyTorch's own layer.
+            momentum = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum  # type: ignore[arg-type]
             self.running_mean.lerp_(mean, momentum)  # type: ignore[union-attr]
             self.running_var.lerp_(var * count / (count - 1).clamp(min=1), momentum)  # type: ignore[union-attr]
-            self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
         scale = self.weight * (var + self.eps).rsqrt()
         shape = (1, -1, 1, 1)
         return (x * scale.view(shape) + (self.bias - mean * scale).view(shape)).to(images.dtype)
