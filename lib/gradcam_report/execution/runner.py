@@ -191,7 +191,7 @@ def expected_seconds(chapter: str, parameters: Mapping[str, Any]) -> float:
     if chapter == "faithfulness":
         images = (parameters["photographs"] or 100) + parameters["drawings"]
         return start + 15.0 + 20.0 * parameters["probe_epochs"] + 0.04 * images * parameters["steps"]
-    return start + {"error_analysis": 15.0, "explorer": 35.0}.get(chapter, 0.0)
+    return start + {"error_analysis": 15.0, "explorer": 10.0}.get(chapter, 0.0)
 
 
 def choose_dataset(values: Mapping[str, Any]) -> str:
