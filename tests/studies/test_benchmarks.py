@@ -70,7 +70,7 @@ def test_a_point_is_the_reports_own_training_judged_on_the_validation_images(mon
     dataset = datasets.load(DataConfig(dataset="shapes", train_size=48, val_size=24, test_size=8))
     found = study.train_point(dataset, {"precision": "fp32", "batch_size": 16}, seed=1, epochs=2, device_name="cpu")
     params = parse_params("training", {"epochs": 2, "batch_size": 16})
-    recipe = training.Recipe(params.augment, params.optim, params.schedule, 1)
+    recipe = training.TrainingSettings(params.augment, params.optim, params.schedule, 1)
     trainer = training.Trainer(dataset, recipe, CPU)
     for trainer.epoch in range(2):
         trainer.train_epoch(trainer.batches())

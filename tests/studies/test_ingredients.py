@@ -20,7 +20,7 @@ def trainer(epochs: int = 2, **values: object) -> Trainer:
 
 
 def train(one: Trainer) -> None:
-    for epoch in range(one.recipe.schedule.epochs):
+    for epoch in range(one.settings.schedule.epochs):
         one.epoch = epoch
         one.train_epoch(one.batches())
 
