@@ -99,7 +99,8 @@ export class Asking {
         this.maps = maps;
         this.heat.show(image, this.cells(this.answered));
       }
-      if (this.answered) this.tell(this.answered);
+      if (this.failed) { /* why the network could not be loaded stays to be read */ }
+      else if (this.answered) this.tell(this.answered);
       else this.say("Load the network to see its answer to this.");
     } catch (error) {
       this.say(error.message, true);

@@ -60,6 +60,7 @@ export class Page extends Asking {
   }
 
   async load() {
+    this.failed = false;
     this.button.disabled = true;
     this.progress.hidden = false;
     const millions = (bytes) => (bytes / 1e6).toFixed(1);
@@ -71,6 +72,7 @@ export class Page extends Asking {
     } catch (error) {
       this.button.disabled = false;
       this.button.textContent = "Load the network again";
+      this.failed = true;
       this.say(error.message, true);
       return;
     } finally {
@@ -132,6 +134,7 @@ export class Page extends Asking {
     if (bits) this.mask.bits = bits;
     if (!picture.own) this.crop.open(null);
     this.steps.clear();
+    this.failed = false;
     this.say("");
     const { classes } = this.data;
     const { row } = picture;
