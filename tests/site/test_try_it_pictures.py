@@ -186,4 +186,5 @@ def test_files_that_are_no_pictures_are_refused_in_a_sentence(start: Start, tmp_
         page.wait_for_function(
             "words => document.querySelector('.live .status').textContent.includes(words)", arg=words
         )
+        settled(page)  # the page has come to rest, and the sentence is still there
         assert name in status(page)

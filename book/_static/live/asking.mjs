@@ -99,7 +99,7 @@ export class Asking {
         this.maps = maps;
         this.heat.show(image, this.cells(this.answered));
       }
-      if (this.failed) { /* why the network could not be loaded stays to be read */ }
+      if (this.failed || this.faultTurn === turn) { /* a fault stays to be read until the reader goes on */ }
       else if (this.answered) this.tell(this.answered);
       else this.say("Load the network to see its answer to this.");
     } catch (error) {

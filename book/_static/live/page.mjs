@@ -104,6 +104,7 @@ export class Page extends Asking {
   say(words, fault = false) {
     this.status.textContent = words;
     this.status.classList.toggle("fault", fault);
+    this.faultTurn = fault ? this.turn : null;
   }
 
   /* Take over what an address tells. */
