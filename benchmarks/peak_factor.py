@@ -2,9 +2,10 @@
 
     python benchmarks/peak_factor.py        # {Muon, SGD} x batches of {128, 500} x two seeds
 
-For each setting: a range test of 400 iterations, then short trainings whose peak is a multiple of the onset, until the
-best has a worse neighbour on both sides. Held-out training images judge them; the test set is not read. Results go to
-benchmarks/peak_factor.json, a part at a time: what is there is not computed again.
+For each setting: a range test of 400 iterations up to a rate of 1, or of 10 where no divergence onset shows by 1. Then
+short trainings whose peak is a multiple of the onset, until the best has a worse neighbour on both sides. Held-out
+training images judge them; the test set is not read. Results go to benchmarks/peak_factor.json, a part at a time: what is
+there is not computed again.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from gradcam_report.training.optimizer import build_optimizer
 from gradcam_report.training.trainer import Diverged, Trainer, TrainingSettings
 
 OUT = Path(__file__).parent / "peak_factor.json"
-WIDTH, FACTORS, ITERATIONS, EPOCHS, TRAIN_SIZE, VAL_SIZE = 32, (1.0, 2.0, 4.0), 400, 5, 10_000, 5_000
+WIDTH, FACTORS, ITERATIONS, END_LR, EPOCHS, TRAIN_SIZE, VAL_SIZE = 32, (1.0, 2.0, 4.0), 400, 1.0, 5, 10_000, 5_000
 PROTOCOL = {
     "width": WIDTH, "factors": list(FACTORS), "iterations": ITERATIONS, "epochs": EPOCHS, "train_size": TRAIN_SIZE,
     "val_size": VAL_SIZE, "range_test_train_size": 45_000,
@@ -43,10 +44,10 @@ def stored(rows: list[dict[str, Any]], **wanted: Any) -> dict[str, Any] | None:
     return next((row for row in rows if all(row[name] == value for name, value in wanted.items())), None)
 
 
-def measure_range(setting: Setting, images: datasets.Dataset) -> dict[str, Any]:
-    """A range test of one setting, with its curve."""
+def measure_range(setting: Setting, images: datasets.Dataset, end_lr: float) -> dict[str, Any]:
+    """A range test of one setting up to `end_lr`, with its curve."""
     params = TrainingParams.parse({k: v for k, v in setting.items() if k != "seed"})
-    config, device = RangeTestConfig(iterations=ITERATIONS), resolve("auto", params.optim.precision)
+    config, device = RangeTestConfig(iterations=ITERATIONS, end_lr=end_lr), resolve("auto", params.optim.precision)
     net = device.place(model.build(setting["seed"], 10, WIDTH))
     optimizer = build_optimizer(net, params.optim, device, lr=config.start_lr)
     epochs = range(ITERATIONS * setting["batch_size"] // len(images.train) + 1)
@@ -119,13 +120,14 @@ def main() -> None:
         }  # fmt: skip
         with keep_memory():
             test = stored(results["range_tests"], **setting)
-            if test is None:
-                test = measure_range(setting, many)
+            while not (test and (onset := test["suggestions"]["divergence onset"])):
+                end_lr = 10 * test["range_test"]["end_lr"] if test else END_LR
+                results["range_tests"] = [row for row in results["range_tests"] if row is not test]
+                test = measure_range(setting, many, end_lr)
                 results["range_tests"].append(test)
                 io.write_json(out, results)
-            onset = test["suggestions"]["divergence onset"]
             accuracies: dict[float, float] = {}
-            factors = list(FACTORS) if onset else []
+            factors = list(FACTORS)
             while factors:
                 factor = factors.pop(0)
                 row = stored(results["trainings"], **setting, factor=factor)
