@@ -4,8 +4,8 @@
 
 For each setting: a range test of 400 iterations up to a rate of 1, or of 10 where no divergence onset shows by 1. Then
 short trainings whose peak is a multiple of the onset, until the best has a worse neighbour on both sides. Held-out
-training images judge them; the test set is not read. Results go to benchmarks/peak_factor.json, a part at a time: what is
-there is not computed again.
+training images judge them; the test set is not read. Results go to benchmarks/peak_factor.json, a part at a time: what
+is there is not computed again.
 """
 
 import argparse
