@@ -15,7 +15,7 @@ from gradcam_report.config import ReportError, SelectionConfig
 from gradcam_report.data import datasets
 from gradcam_report.runs import io
 
-kinds = st.sampled_from(["confident", "stratified", "first"])
+kinds = st.sampled_from(["representative", "confident", "stratified", "first"])
 
 
 def select(found: Predictions, kind: str = "confident", n_images: int = 10, indices: list[int] | None = None):
@@ -44,8 +44,27 @@ def test_choice_is_of_errors_where_there_are_any_and_keeps_its_order(found, kind
     elif kind == "first":
         assert (np.diff(found.indices[rows]) > 0).all()
         assert not left_out.size or found.indices[left_out].min() > found.indices[rows].max()
+    elif kind == "representative":
+        check_groups(found, rows, candidates)
     else:
         check_round_robin(found, rows, candidates)
+
+
+def check_groups(found, rows, candidates):
+    """Every group of the order by margin gives one, of a new class where it has one, else of a new pair."""
+    margin = selection.margins(found)
+    order = sorted(candidates, key=lambda row: (margin[row], found.indices[row]))
+    size, more = divmod(len(order), len(rows))
+    starts = np.cumsum([0, *(size + (group < more) for group in range(len(rows)))])
+    classes, pairs = set(), set()
+    for row, start, end in zip(rows, starts, starts[1:], strict=False):
+        group, pair = order[start:end], (found.labels[row], found.predicted[row])
+        assert row in group
+        assert pair[0] not in classes or {found.labels[other] for other in group} <= classes
+        fresh = {(found.labels[other], found.predicted[other]) for other in group} - pairs
+        assert pair[0] not in classes or pair in fresh or not fresh
+        classes.add(pair[0])
+        pairs.add(pair)
 
 
 def check_round_robin(found, rows, candidates):
@@ -56,6 +75,25 @@ def check_round_robin(found, rows, candidates):
     while any(by_class.values()):
         turns += [(c, by_class[c].pop()) for c in sorted(by_class) if by_class[c]]
     assert list(zip(found.labels[rows], found.confidence[rows], strict=True)) == turns[: len(rows)]
+
+
+@given(some_predictions())
+def test_margins_are_differences_of_logits(found):
+    for margin, logits, label, predicted in zip(
+        selection.margins(found), found.logits, found.labels, found.predicted, strict=True
+    ):
+        others = np.delete(logits, predicted)
+        assert margin == logits[predicted] - (logits[label] if label != predicted else others.max())
+
+
+def test_ten_errors_of_ten_classes_are_taken_from_the_middles_of_their_groups():
+    labels = np.tile(np.arange(10), 30)
+    logits = np.eye(10)[(labels + 1) % 10] * np.arange(1, 301)[:, None]  # margins 1 to 300
+    rows = select(predictions(logits, labels), "representative")
+    assert sorted(labels[rows]) == list(range(10))
+    assert (rows // 30).tolist() == list(range(10)) and rows[0] == 14, "14 and 15 are in the middle of 0 to 29"
+    same = predictions(logits, np.zeros(300, int) + (labels + 2) % 2 * 5)  # two classes only, several pairs
+    assert len(set(select(same, "representative"))) == 10
 
 
 @given(some_predictions(), kinds, st.randoms())
@@ -94,7 +132,7 @@ def test_a_random_sample_is_of_distinct_rows_and_the_same_for_the_same_seed():
 
 def test_six_errors_are_all_that_is_shown_where_ten_are_asked_for(six_errors: Path) -> None:
     chosen = selection.choose("runs/six", SelectionConfig())
-    assert chosen.indices.tolist() == [31, 23, 17, 11, 5, 2]  # the most confident first
+    assert chosen.indices.tolist() == [2, 5, 11, 17, 23, 31]  # the most contested first
     drawn = datasets.synthetic_images(40, datasets.SHAPES_TEST_SEED).images.numpy()
     np.testing.assert_array_equal(chosen.images, drawn[chosen.indices])
     assert chosen.wrong.all() and chosen.dataset == "shapes" and len(chosen) == 6
@@ -112,7 +150,7 @@ def test_a_run_without_errors_shows_right_answers(six_errors: Path) -> None:
     io.write_arrays(
         six_errors / "predictions.npz", **arrays | {"logits": np.eye(10, dtype=np.float32)[arrays["labels"]]}
     )
-    for kind in ("confident", "stratified", "first"):
+    for kind in ("representative", "confident", "stratified", "first"):
         chosen = selection.choose("runs/six", SelectionConfig(selection=kind))
         assert len(chosen) == 10 and not chosen.wrong.any()
 

@@ -113,6 +113,7 @@ def select_rows(predictions: Predictions, selection: SelectionConfig) -> Ints:
     """Return the rows of `predictions` to show, distinct, in the order to show them, int64 (at most n_images,).
 
     `selection.selection` is one of
+    - "representative": errors of diverse classes, from the most contested to the clearest, see `representative`;
     - "confident": the errors with the highest probability for the wrong class, most confident first;
     - "stratified": the most confident error of each true class, in class order, then each class's next, and so on;
     - "first": the errors with the lowest test-set index;
@@ -124,6 +125,8 @@ def select_rows(predictions: Predictions, selection: SelectionConfig) -> Ints:
     if selection.selection == "index":
         return _rows_of(predictions.indices, selection.indices)
     rows = np.flatnonzero(predictions.wrong if predictions.wrong.any() else ~predictions.wrong)
+    if selection.selection == "representative":
+        return representative(predictions, rows, selection.n_images)
     if selection.selection == "first":
         rows = rows[np.argsort(predictions.indices[rows])]
     else:
@@ -133,6 +136,37 @@ def select_rows(predictions: Predictions, selection: SelectionConfig) -> Ints:
         rank = (labels[:, None] == np.arange(labels.max() + 1)).cumsum(axis=0)[np.arange(len(labels)), labels]
         rows = rows[np.lexsort((labels, rank))]  # rank 1: its class's most confident
     return rows[: selection.n_images]
+
+
+def margins(predictions: Predictions) -> Floats:
+    """Return how clearly each answer was given, float64 (N,), at least 0, in logits.
+
+    For an error it is the logit of the predicted class minus that of the true class; for a right answer, that of the
+    predicted class minus the runner-up's.
+    """
+    logits, every = predictions.logits.astype(np.float64), np.arange(len(predictions.labels))
+    best, runner_up = np.partition(logits, -2, axis=1)[:, [-1, -2]].T
+    return best - np.where(predictions.wrong, logits[every, predictions.labels], runner_up)
+
+
+def representative(predictions: Predictions, rows: Ints, count: int) -> Ints:
+    """Choose `count` of `rows`, int64 (M,), that represent them: diverse in classes and in how contested they were.
+
+    Order the rows by `margins`, cut the order into `count` equal groups, and take from each group, the smallest margins
+    first, the row nearest the group's middle whose true class has not been taken (else whose pair of true and predicted
+    class has not been taken, else the one in the middle). Equal margins are ordered by test-set index.
+    """
+    order = rows[np.lexsort((predictions.indices[rows], margins(predictions)[rows]))]
+    pairs = list(zip(predictions.labels.tolist(), predictions.predicted.tolist(), strict=True))
+    chosen: list[int] = []
+    for group in np.array_split(order, max(1, min(count, len(order)))):
+        by_distance = np.argsort(np.abs(2 * np.arange(len(group)) - (len(group) - 1)), kind="stable")
+        nearest = group[by_distance].tolist()
+        classes, taken = {pairs[row][0] for row in chosen}, {pairs[row] for row in chosen}
+        fresh = [row for row in nearest if pairs[row][0] not in classes]
+        fresh += [row for row in nearest if pairs[row] not in taken]
+        chosen += (fresh or nearest)[:1]
+    return np.array(chosen, dtype=np.int64)
 
 
 def _rows_of(known: Ints, wanted: Sequence[int]) -> Ints:

@@ -119,13 +119,13 @@ class SeedsConfig(Params):
 class SelectionConfig(Params):
     """Which images to show: `indices` are positions in the test set, and turn the default selection into "index"."""
 
-    selection: Literal["confident", "stratified", "first", "index"] = "confident"
+    selection: Literal["representative", "confident", "stratified", "first", "index"] = "representative"
     n_images: int = Field(10, ge=1, le=100)
     indices: list[Annotated[int, Field(ge=0, le=9_999)]] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.indices and self.selection == "confident":
+        if self.indices and self.selection == "representative":
             object.__setattr__(self, "selection", "index")  # the model is frozen
         if self.indices and self.selection != "index":
             raise ReportError(f"indices is given but selection is {self.selection!r}; leave out one of them.")
