@@ -55,3 +55,16 @@ def explain_examples(net: ResNet18, examples: Examples, layers: Sequence[str], m
     """Explain the predicted and the contrast class of chosen test images; raises as `cam.explain`."""
     images = datasets.NORMALIZERS[examples.dataset](torch.from_numpy(examples.images))
     return explain_images(net, images, *contrast_classes(examples.probabilities, examples.true), layers, method)
+
+
+def decisions(net: ResNet18, examples: Examples) -> tuple[Tensor, Tensor]:
+    """Return (cells float32 (N, h, w), lead float32 (N,)) of chosen test images, in logits.
+
+    The cells are those of `margin_map` for the predicted over the contrast class; the lead is the difference of the
+    two logits, biases included: the cells' sum plus bias(predicted) - bias(contrast).
+    """
+    images = datasets.NORMALIZERS[examples.dataset](torch.from_numpy(examples.images))
+    predicted, contrast = map(torch.from_numpy, contrast_classes(examples.probabilities, examples.true))
+    cells, margin = margin_map(net, images, predicted, contrast)
+    bias = net.linear.bias.detach().to(margin.device)
+    return cells, margin + bias[predicted] - bias[contrast]

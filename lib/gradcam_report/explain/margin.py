@@ -8,7 +8,9 @@ from .cam import float32_eval
 
 
 @torch.no_grad()
-def margin_map(model: ResNet18, images: Tensor, predicted: Tensor, contrast: Tensor) -> tuple[Tensor, Tensor]:
+def margin_map(
+    model: ResNet18, images: Tensor, predicted: Tensor, contrast: Tensor, batch_size: int = 100
+) -> tuple[Tensor, Tensor]:
     """Split the margin between two classes of each image over the cells of layer4.
 
     `images` are float (N, 3, H, W), normalised as in training; `predicted` and `contrast` are the classes, int64 (N,).
@@ -20,18 +22,20 @@ def margin_map(model: ResNet18, images: Tensor, predicted: Tensor, contrast: Ten
     of layer4, cell ij is (w_predicted - w_contrast) . A_ij / (h w): the class activation map of Zhou et al. 2016
     (https://arxiv.org/abs/1512.04150, equation 2) for the difference of two classes.
     """
-    activations: list[Tensor] = []
-    hook = model.layer4.register_forward_hook(lambda module, inputs, output: activations.append(output))
+    kept: list[Tensor] = []  # layer4's output of the current batch
+    weight, bias = model.linear.weight, model.linear.bias
+    cells, margins = [], []
+    hook = model.layer4.register_forward_hook(lambda module, inputs, output: kept.append(output))
     try:
         with float32_eval(model), torch.no_grad():
-            device = next(model.parameters()).device
-            logits = model(images.to(device, torch.float32))
+            for start in range(0, len(images), batch_size):
+                part = slice(start, start + batch_size)
+                logits = model(images[part].to(weight.device, torch.float32))
+                winner, other = predicted[part].to(weight.device), contrast[part].to(weight.device)
+                shares = torch.einsum("nk,nkhw->nhw", weight[winner] - weight[other], kept.pop())
+                cells.append(shares / shares[0].numel())
+                rows = torch.arange(len(logits), device=weight.device)
+                margins.append(logits[rows, winner] - logits[rows, other] - (bias[winner] - bias[other]))
     finally:
         hook.remove()
-    weight, bias = model.linear.weight, model.linear.bias
-    predicted, contrast = predicted.to(device), contrast.to(device)
-    per_cell = activations[0].shape[-2] * activations[0].shape[-1]
-    cells = torch.einsum("nk,nkhw->nhw", weight[predicted] - weight[contrast], activations[0]) / per_cell
-    rows = torch.arange(len(images), device=device)
-    margin = logits[rows, predicted] - logits[rows, contrast] - (bias[predicted] - bias[contrast])
-    return cells.to(images.device), margin.to(images.device)
+    return torch.cat(cells).to(images.device), torch.cat(margins).to(images.device)
