@@ -92,9 +92,10 @@ def test_glued_html_is_what_myst_nb_writes_of_it() -> None:
     assert format_plain_text(ours.data[f"{GLUED}plain"], "") == "text"
 
 
-def test_source_is_shown_as_one_block_of_python() -> None:
-    code = text(shown(notebook.show_source, notebook.glue, run_folder.RunFolder.need))
-    assert code.startswith("````python\ndef glue(") and code.endswith("\n````")
+def test_source_is_folded_under_its_names_as_one_block_of_python() -> None:
+    summary, code = text(shown(notebook.show_source, notebook.glue, run_folder.RunFolder.need)).split("\n\n", 1)
+    assert summary.endswith("<summary>Source of <code>glue</code>, <code>RunFolder.need</code></summary>")
+    assert code.startswith("````python\ndef glue(") and code.endswith("\n````\n\n</details>")
     assert inspect.getsource(notebook.glue) in code and "\n\n\ndef need(self" in code
 
 
@@ -110,7 +111,7 @@ def test_provenance_is_shown_without_paths_of_the_machine(project: Path) -> None
     assert "Not CIFAR-10" not in line and str(project) not in line
 
 
-def test_a_page_on_drawn_shapes_carries_a_notice(project: Path) -> None:
+def test_a_page_on_synthetic_images_carries_a_notice(project: Path) -> None:
     assert "Not CIFAR-10" in text(shown(notebook.show_provenance, run_folder.RunFolder("runs/try"), record("shapes")))
     assert not shown(notebook.notice, "cifar10")
 

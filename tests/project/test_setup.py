@@ -62,7 +62,7 @@ def test_pre_commit_runs_the_ruff_that_is_pinned():
 def test_both_tables_of_contents_name_the_chapters_in_the_order_of_the_pipeline():
     toc = load("_toc.yml")
     assert load("book/_toc.yml") == toc  # a link, where the system has links
-    pages = [toc["root"], *(chapter["file"] for chapter in toc["chapters"])]
+    pages = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
     found = {path.stem: path.suffix for path in (TOP / "book").iterdir() if path.suffix in {".md", ".ipynb"}}
     assert sorted(pages) == sorted(found)
     assert [page for page in pages if found[page] == ".ipynb"] == list(CHAPTERS)

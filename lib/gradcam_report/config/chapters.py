@@ -148,12 +148,12 @@ CHAPTERS: dict[str, type[ChapterParams]] = {
     "model": ModelParams,
     "lr_finder": RangeTestParams,
     "training": TrainingParams,
-    "sweep": SweepParams,
     "error_analysis": ErrorAnalysisParams,
     "gradcam": GradCamParams,
+    "faithfulness": FaithfulnessParams,
     "explorer": ExplorerParams,
     "try_it": LiveParams,
-    "faithfulness": FaithfulnessParams,
+    "sweep": SweepParams,
     "benchmarks": BenchmarkParams,
 }
 _FORECAST = (

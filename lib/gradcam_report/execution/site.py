@@ -35,9 +35,9 @@ def build_run(folder: RunFolder) -> Path:
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     record = folder.record(RunRecord)
     shapes = record is not None and record.parameters.dataset == "shapes"
-    drawn = " on the embedded drawn shapes, not CIFAR-10" if shapes else ""
+    data = " on synthetic images, not CIFAR-10" if shapes else ""
     options = config["sphinx"]["config"].setdefault("html_theme_options", {})
-    options["announcement"] = f"A run of your own, {folder.name}{drawn}: not the published results."
+    options["announcement"] = f"A run of your own, {folder.name}{data}: not the published results."
     write_atomic(folder / "_config.yml", yaml.safe_dump(config, sort_keys=False).encode())
     shutil.copy(root / "_toc.yml", folder / "_toc.yml")
     build(book, folder.path, folder.path)

@@ -103,9 +103,11 @@ def show_provenance(folder: RunFolder, record: RunRecord | RangeTestRecord, what
 
 
 def show_source(*objects: Callable[..., Any] | type) -> None:
-    """Show the source code of functions and classes of the library as one highlighted block."""
+    """Show the source code of functions and classes of the library, folded under their names."""
     source = "\n\n\n".join(textwrap.dedent(inspect.getsource(part)).rstrip() for part in objects)
-    display(Markdown(f"````python\n{source}\n````"))
+    names = ", ".join(f"<code>{part.__qualname__}</code>" for part in objects)
+    summary = f'<details class="source"><summary>Source of {names}</summary>'
+    display(Markdown(f"{summary}\n\n````python\n{source}\n````\n\n</details>"))
 
 
 def glue(**values: object) -> None:
