@@ -18,6 +18,7 @@ from sweeping import COMMAND, journal, write_chapter
 from gradcam_report import cli
 from gradcam_report.config import ReportError, SweepConfig
 from gradcam_report.execution.sweep import engine, grid, plan
+from gradcam_report.runs import io
 from gradcam_report.runs import sweep as records
 from gradcam_report.runs.folder import RunFolder
 from gradcam_report.studies import sweep_results
@@ -145,7 +146,7 @@ def test_points_share_cores_and_gpus(
 def saved(*pairs: str, **options: Any) -> records.SweepRecord:
     folder = RunFolder("runs/x")
     record = plan.join(folder, requested(*pairs, **options))
-    records.write(folder / records.SWEEP, record)
+    io.write_json(folder / records.SWEEP, record)
     return record
 
 
@@ -197,7 +198,7 @@ def test_without_ray_points_run_one_after_another_once(
 
 
 def test_a_node_that_does_not_see_the_sweep_says_so(project: Path) -> None:
-    records.write(RunFolder("runs/x") / records.SWEEP, requested("watts=0,1", chapter="benchmarks"))
+    io.write_json(RunFolder("runs/x") / records.SWEEP, requested("watts=0,1", chapter="benchmarks"))
     error = engine.execute_point(str(project), "runs/x", "watts-0.0", "the key of another sweep")
     assert "does not see" in error and not (project / "runs/x/watts-0.0").exists()
 

@@ -47,7 +47,7 @@ def sweep(*pairs: str, score: Score = score, out: str = "runs/x", dataset: str =
     """Write a finished sweep whose points have the validation accuracies that `score` gives to their values."""
     folder = RunFolder(out)
     record = plan.request("training", [f"dataset={dataset}", "val_size=800", *pairs], {}, folder)
-    records.write(folder / records.SWEEP, record)
+    io.write_json(folder / records.SWEEP, record)
     for point in record.points:
         train(folder, record, point, score(point.values))
     return record

@@ -223,14 +223,24 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path):
 # --- divergence
 
 
-@pytest.mark.parametrize(("value", "step"), [(math.nan, 4), (math.inf, 4), (1e30, 9)])
-def test_divergence_stops_with_advice_and_keeps_the_checkpoint(dataset, tmp_path: Path, value: float, step: int):
-    """Also where only the last evaluation can tell: fp16 has no 1e30."""
+@pytest.mark.parametrize(
+    ("name", "value", "step"),
+    [
+        ("linear.weight", math.nan, 4),
+        ("linear.weight", math.inf, 4),
+        ("linear.weight", 1e30, 9),  # only the last evaluation can tell: fp16 has no 1e30
+        ("layer1.0.bn1.running_var", math.inf, 6),  # with which every loss is finite
+    ],
+)
+def test_divergence_stops_with_advice_and_keeps_the_checkpoint(
+    dataset, tmp_path: Path, monkeypatch, name: str, value: float, step: int
+):
+    monkeypatch.setattr(trainer, "FEW_STEPS", 0)
     subject, kept, count = make(dataset), kept_in(tmp_path), itertools.count(1)
 
     def spoil(*_: object) -> None:
         if next(count) == step:
-            subject.net.linear.weight.data.fill_(value)
+            subject.net.state_dict()[name].fill_(value)
 
     subject.optimizer.register_step_post_hook(spoil)
     with pytest.raises(Diverged, match=r"smaller max_lr than 0\.1, as in -p max_lr 0\.01"):

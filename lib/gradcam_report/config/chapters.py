@@ -1,25 +1,23 @@
-"""The parameters of each chapter: its concerns put together, from the flat names that papermill sets."""
+"""The parameters of each chapter: its groups put together, from the flat names that papermill sets."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
-from pydantic import Field
-
-from . import concerns as c
+from . import groups as g
 from .errors import ReportError
 from .validation import Params
 
 
 class ChapterParams(Params):
-    """Base of the chapters' parameters: each field is one concern, and no name is in two of them."""
+    """Base of the chapters' parameters: each field is a group of parameters, and no name is in two of them."""
 
     @classmethod
     def names(cls) -> dict[str, str]:
-        """Parameter name -> name of its concern, in the order of the chapter's first cell."""
+        """Parameter name -> name of its group, in the order of the chapter's first cell."""
         return {
-            name: concern
-            for concern, field in cls.model_fields.items()
+            name: group
+            for group, field in cls.model_fields.items()
             for name in field.annotation.model_fields  # type: ignore[union-attr]
         }
 
@@ -30,13 +28,12 @@ class ChapterParams(Params):
         Raises `ReportError` for an unknown name, a wrong type or a value out of range.
         """
         names = cls.names()
-        parts: dict[str, dict[str, Any]] = {concern: {} for concern in cls.model_fields}
+        parts: dict[str, dict[str, Any]] = {group: {} for group in cls.model_fields}
         for name, value in given.items():
             if name not in names:
-                raise ReportError(f"There is no parameter {name!r}; {_hint(name, list(names), set())}")
+                raise ReportError(f"There is no parameter {name!r}; {hint(name, names)}")
             parts[names[name]][name] = value
-        built = {concern: cls.model_fields[concern].annotation(**values) for concern, values in parts.items()}  # type: ignore[misc]
-        return cls(**built)
+        return cls(**{group: cls.model_fields[group].annotation(**values) for group, values in parts.items()})  # type: ignore[misc]
 
     def flat(self) -> dict[str, Any]:
         """Every value by its parameter's name."""
@@ -46,100 +43,100 @@ class ChapterParams(Params):
 class DataParams(ChapterParams):
     """Parameters of the chapter `data`."""
 
-    data: c.DataConfig = Field(default_factory=c.DataConfig)
-    augment: c.AugmentConfig = Field(default_factory=c.AugmentConfig)
+    data: g.DataConfig = g.DataConfig()
+    augment: g.AugmentConfig = g.AugmentConfig()
 
 
 class ModelParams(ChapterParams):
     """Parameters of the chapter `model`."""
 
-    run: c.RunConfig = Field(default_factory=c.RunConfig)
+    run: g.RunConfig = g.RunConfig()
 
 
 class RangeTestParams(ChapterParams):
     """Parameters of the chapter `lr_finder`."""
 
-    run: c.RunConfig = Field(default_factory=c.RunConfig)
-    data: c.DataConfig = Field(default_factory=c.DataConfig)
-    augment: c.AugmentConfig = Field(default_factory=c.AugmentConfig)
-    optim: c.OptimConfig = Field(default_factory=c.OptimConfig)
-    range_test: c.RangeTestConfig = Field(default_factory=c.RangeTestConfig)
-    device: c.DeviceConfig = Field(default_factory=c.DeviceConfig)
-    cache: c.CacheConfig = Field(default_factory=c.CacheConfig)
+    run: g.RunConfig = g.RunConfig()
+    data: g.DataConfig = g.DataConfig()
+    augment: g.AugmentConfig = g.AugmentConfig()
+    optim: g.OptimConfig = g.OptimConfig()
+    range_test: g.RangeTestConfig = g.RangeTestConfig()
+    device: g.DeviceConfig = g.DeviceConfig()
+    cache: g.CacheConfig = g.CacheConfig()
 
 
 class TrainingParams(ChapterParams):
     """Parameters of the chapter `training`."""
 
-    run: c.RunConfig = Field(default_factory=c.RunConfig)
-    data: c.DataConfig = Field(default_factory=c.DataConfig)
-    augment: c.AugmentConfig = Field(default_factory=c.AugmentConfig)
-    optim: c.OptimConfig = Field(default_factory=c.OptimConfig)
-    schedule: c.ScheduleConfig = Field(default_factory=c.ScheduleConfig)
-    seeds: c.SeedsConfig = Field(default_factory=c.SeedsConfig)
-    device: c.DeviceConfig = Field(default_factory=c.DeviceConfig)
-    cache: c.CacheConfig = Field(default_factory=c.CacheConfig)
+    run: g.RunConfig = g.RunConfig()
+    data: g.DataConfig = g.DataConfig()
+    augment: g.AugmentConfig = g.AugmentConfig()
+    optim: g.OptimConfig = g.OptimConfig()
+    schedule: g.ScheduleConfig = g.ScheduleConfig()
+    seeds: g.SeedsConfig = g.SeedsConfig()
+    device: g.DeviceConfig = g.DeviceConfig()
+    cache: g.CacheConfig = g.CacheConfig()
 
 
 class SweepParams(ChapterParams):
     """Parameters of the chapter `sweep`."""
 
-    sweep: c.SweepConfig = Field(default_factory=c.SweepConfig)
+    sweep: g.SweepConfig = g.SweepConfig()
 
 
 class ErrorAnalysisParams(ChapterParams):
     """Parameters of the chapter `error_analysis`."""
 
-    run: c.RunConfig = Field(default_factory=c.RunConfig)
-    images: c.ImagesConfig = Field(default_factory=c.ImagesConfig)
-    selection: c.SelectionConfig = Field(default_factory=c.SelectionConfig)
-    human: c.HumanConfig = Field(default_factory=c.HumanConfig)
+    run: g.RunConfig = g.RunConfig()
+    images: g.ImagesConfig = g.ImagesConfig()
+    selection: g.SelectionConfig = g.SelectionConfig()
+    human: g.HumanConfig = g.HumanConfig()
 
 
 class GradCamParams(ChapterParams):
     """Parameters of the chapter `gradcam`."""
 
-    run: c.RunConfig = Field(default_factory=c.RunConfig)
-    images: c.ImagesConfig = Field(default_factory=c.ImagesConfig)
-    selection: c.SelectionConfig = Field(default_factory=c.SelectionConfig)
-    cam: c.CamConfig = Field(default_factory=c.CamConfig)
-    human: c.HumanConfig = Field(default_factory=c.HumanConfig)
-    device: c.DeviceConfig = Field(default_factory=c.DeviceConfig)
+    run: g.RunConfig = g.RunConfig()
+    images: g.ImagesConfig = g.ImagesConfig()
+    selection: g.SelectionConfig = g.SelectionConfig()
+    cam: g.CamConfig = g.CamConfig()
+    human: g.HumanConfig = g.HumanConfig()
+    device: g.DeviceConfig = g.DeviceConfig()
 
 
 class ExplorerParams(ChapterParams):
     """Parameters of the chapter `explorer`."""
 
-    run: c.RunConfig = Field(default_factory=c.RunConfig)
-    images: c.ImagesConfig = Field(default_factory=c.ImagesConfig)
-    human: c.HumanConfig = Field(default_factory=c.HumanConfig)
-    explorer: c.ExplorerConfig = Field(default_factory=c.ExplorerConfig)
-    device: c.DeviceConfig = Field(default_factory=c.DeviceConfig)
+    run: g.RunConfig = g.RunConfig()
+    images: g.ImagesConfig = g.ImagesConfig()
+    human: g.HumanConfig = g.HumanConfig()
+    explorer: g.ExplorerConfig = g.ExplorerConfig()
+    device: g.DeviceConfig = g.DeviceConfig()
 
 
 class LiveParams(ChapterParams):
-    """Of the chapter `try_it`."""
+    """Parameters of the chapter `try_it`."""
 
-    run: c.RunConfig = Field(default_factory=c.RunConfig)
-    images: c.ImagesConfig = Field(default_factory=c.ImagesConfig)
-    live: c.LiveConfig = Field(default_factory=c.LiveConfig)
-    device: c.DeviceConfig = Field(default_factory=c.DeviceConfig)
+    run: g.RunConfig = g.RunConfig()
+    images: g.ImagesConfig = g.ImagesConfig()
+    live: g.LiveConfig = g.LiveConfig()
+    device: g.DeviceConfig = g.DeviceConfig()
 
 
 class FaithfulnessParams(ChapterParams):
     """Parameters of the chapter `faithfulness`."""
 
-    run: c.RunConfig = Field(default_factory=c.RunConfig)
-    images: c.ImagesConfig = Field(default_factory=c.ImagesConfig)
-    faithfulness: c.FaithfulnessConfig = Field(default_factory=c.FaithfulnessConfig)
-    device: c.DeviceConfig = Field(default_factory=c.DeviceConfig)
+    run: g.RunConfig = g.RunConfig()
+    images: g.ImagesConfig = g.ImagesConfig()
+    faithfulness: g.FaithfulnessConfig = g.FaithfulnessConfig()
+    device: g.DeviceConfig = g.DeviceConfig()
 
 
 class BenchmarkParams(ChapterParams):
     """Parameters of the chapter `benchmarks`."""
 
-    run: c.RunConfig = Field(default_factory=c.RunConfig)
-    benchmark: c.BenchmarkConfig = Field(default_factory=c.BenchmarkConfig)
+    run: g.RunConfig = g.RunConfig()
+    benchmark: g.BenchmarkConfig = g.BenchmarkConfig()
 
 
 # In the order in which a report executes them.
@@ -172,7 +169,7 @@ def params_class(chapter: str) -> type[ChapterParams]:
 
 
 def field_names(chapter: str) -> dict[str, str]:
-    """Parameter name -> name of its concern, in the order of the chapter's first cell."""
+    """Parameter name -> name of its group, in the order of the chapter's first cell."""
     return params_class(chapter).names()
 
 
@@ -189,7 +186,7 @@ def for_chapter(chapter: str, given: Mapping[str, Any]) -> tuple[dict[str, Any],
     names, known = field_names(chapter), known_names()
     for name in given:
         if name not in known and name not in RETIRED:
-            raise ReportError(f"The chapter {chapter} has no parameter {name!r}; {_hint(name, list(names), known)}")
+            raise ReportError(f"The chapter {chapter} has no parameter {name!r}; {hint(name, names, known)}")
     own = {name: value for name, value in given.items() if name in names}
     return own, [name for name in given if name not in names]
 
@@ -200,6 +197,7 @@ def parse_params(chapter: str, given: Mapping[str, Any]) -> ChapterParams:
     return params_class(chapter).parse(own)
 
 
-def _hint(name: str, own: list[str], others: set[str]) -> str:
-    near = difflib.get_close_matches(name, [*own, *sorted(others)], n=1, cutoff=0.6)
+def hint(name: str, own: Iterable[str], others: Iterable[str] = ()) -> str:
+    """The end of a sentence about an unknown `name`: the nearest known one, else all of one's `own`."""
+    near = difflib.get_close_matches(name, [*own, *sorted(others)], n=1)
     return f"did you mean {near[0]}?" if near else f"it takes {', '.join(own)}."

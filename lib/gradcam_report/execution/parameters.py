@@ -3,13 +3,12 @@
 Values stay text here, and lists stay lists of text: the type of the parameter decides what a value means, not its look.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
-from ..config import RETIRED, ReportError, input_path, known_names, parse_params
+from ..config import RETIRED, ReportError, hint, input_path, known_names, parse_params
 
 
 def gather(file: str | None, pairs: Sequence[str]) -> dict[str, Any]:
@@ -52,6 +51,4 @@ def check_names(values: Mapping[str, Any]) -> None:
         if name in RETIRED:
             print(f"The parameter {name} is left aside: {RETIRED[name]}.", flush=True)
         elif name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"the parameters are {', '.join(sorted(known))}."
-            raise ReportError(f"No chapter has a parameter {name!r}; {hint}")
+            raise ReportError(f"No chapter has a parameter {name!r}; {hint(name, sorted(known))}")

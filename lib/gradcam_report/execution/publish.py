@@ -5,13 +5,13 @@ killed while it moves is completed by the same command; before that it has chang
 """
 
 import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..config import CHAPTERS, PUBLISHED, PUBLISHED_SWEEP, ReportError, parse_params, project_root, user_path
-from ..runs import sweep
+from ..runs import io, sweep
 from ..runs.folder import RunFolder, difference, other_seeds
+from ..runs.provenance import git
 from ..runs.records import RangeTestRecipe, TrainingRecipe
 from . import runner
 from .parameters import parameters_for
@@ -44,7 +44,11 @@ def publish(run_dir: str) -> None:
     and for a checkout with uncommitted changes in `artifacts/` or `book/`.
     """
     source = RunFolder(user_path(run_dir))
-    seeds = require_defaults(source)
+    require_defaults(source)
+    seeds = other_seeds(source, source.run())
+    for seed in seeds.values():
+        for name in SEED_FILES:
+            seed.need(name, "training")
 
     def fill(staged: Path) -> None:
         _copy(source, (*RANGE_TEST_FILES, *TRAINING_FILES), staged)
@@ -54,8 +58,8 @@ def publish(run_dir: str) -> None:
     _exchange(PUBLISHED, list(CHAPTERS), fill)
 
 
-def require_defaults(source: RunFolder) -> dict[int, RunFolder]:
-    """The other seeds of a run; raises `ReportError` when it is unfinished, or of another recipe than the defaults.
+def require_defaults(source: RunFolder) -> None:
+    """Raise `ReportError` for a run that is unfinished, or of another recipe than the chapters' defaults.
 
     Publishing executes the chapters with their defaults; they would not find their results in such a run. Neither is
     one published that was made with uncommitted changes: nobody else could make it.
@@ -78,11 +82,6 @@ def require_defaults(source: RunFolder) -> dict[int, RunFolder]:
                 f"{source.name} was made with uncommitted changes (commit {record.provenance.commit}), so nobody else "
                 "could make it; commit them and make it anew, as in -p force true."
             )
-    seeds = other_seeds(source, source.run())
-    for seed in seeds.values():
-        for name in SEED_FILES:
-            seed.need(name, "training")
-    return seeds
 
 
 def publish_sweep(sweep_dir: str) -> None:
@@ -92,7 +91,7 @@ def publish_sweep(sweep_dir: str) -> None:
     `ReportError` for a sweep that is not finished, not of CIFAR-10, or that held out no images to choose by.
     """
     record = sweep.publishable(sweep_dir)
-    _exchange(PUBLISHED_SWEEP, ["sweep"], lambda staged: sweep.write(staged / sweep.SWEEP, record))
+    _exchange(PUBLISHED_SWEEP, ["sweep"], lambda staged: io.write_json(staged / sweep.SWEEP, record))
 
 
 def _copy(source: RunFolder, names: Sequence[str], target: Path) -> None:
@@ -104,7 +103,7 @@ def _copy(source: RunFolder, names: Sequence[str], target: Path) -> None:
 def _exchange(published: str, chapters: Sequence[str], fill: Callable[[Path], None]) -> None:
     """Let `fill` make the new `published` folder, execute `chapters` with it, and move all to their places."""
     root = project_root()
-    _refuse_uncommitted(root)
+    _refuse_uncommitted()
     stage = _copy_of_checkout(root)
     shutil.rmtree(stage / published, ignore_errors=True)
     (stage / published).mkdir(parents=True)
@@ -146,23 +145,15 @@ def _move(root: Path) -> None:
         new.rename(target)
     for path in sorted((stage / EXECUTED).glob("*.ipynb")):
         path.replace(root / "book" / path.name)
-    if _git(root, "ls-files", "book"):
+    if git("ls-files", "book"):
         shutil.rmtree(old, ignore_errors=True)
     shutil.rmtree(stage)
 
 
-def _refuse_uncommitted(root: Path) -> None:
-    if _git(root, "ls-files", "book") and (changed := _git(root, "status", "--porcelain", "--", "artifacts", "book")):
+def _refuse_uncommitted() -> None:
+    if git("ls-files", "book") and (changed := git("status", "--porcelain", "--", "artifacts", "book")):
         first = changed.splitlines()[0].split()[-1]
         raise ReportError(
             f"{first} has uncommitted changes, which publishing could overwrite; commit them, or undo them with "
             "git restore artifacts book."
         )
-
-
-def _git(root: Path, *words: str) -> str:
-    """What git answers; empty where there is no git, or where it does not know the folder."""
-    try:
-        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True).stdout.strip()
-    except OSError:
-        return ""

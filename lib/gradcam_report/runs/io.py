@@ -9,7 +9,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,17 +21,6 @@ from ..config import ReportError
 
 Model = TypeVar("Model", bound=BaseModel)
 RERUN = "delete it and run the chapter that makes it again"
-
-
-class Columns(dict[str, NDArray[Any]]):
-    """The arrays of a file by name; asking for a name that is missing raises the `ReportError` of a damaged file."""
-
-    def __init__(self, items: Iterable[tuple[str, NDArray[Any]]], path: Path) -> None:
-        super().__init__(items)
-        self.path = path
-
-    def __missing__(self, name: str) -> NDArray[Any]:
-        raise unreadable(self.path, f"{name} is missing")
 
 
 def unreadable(path: Path, why: object, remedy: str = RERUN) -> ReportError:
@@ -130,7 +119,7 @@ def read_table(path: Path) -> dict[str, NDArray[np.float64]]:
         values = np.array([[float(v) for v in row] for row in rows], dtype=np.float64).reshape(len(rows), len(header))
     except (OSError, ValueError, csv.Error) as error:
         raise unreadable(path, error) from None
-    return Columns(zip(header, values.T, strict=True), path)
+    return dict(zip(header, values.T, strict=True))
 
 
 def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
@@ -144,7 +133,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Read a .npz: name -> array; raises `ReportError` when it is damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return Columns(((name, file[name]) for name in file.files), path)
+            return {name: file[name] for name in file.files}
     except Exception as error:  # zipfile, zlib and numpy each raise their own
         raise unreadable(path, error) from None
 

@@ -33,13 +33,14 @@ def provenance(
 
 def current_commit() -> str | None:
     """The checkout's commit, 12 digits, with "+" where tracked files differ from it; None outside git."""
-    head, changes = _git("rev-parse", "--short=12", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
+    head, changes = git("rev-parse", "--short=12", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
     return head + ("+" if changes else "") if head else None
 
 
-def _git(*arguments: str) -> str | None:
-    command = ["git", "-C", str(project_root()), *arguments]
+def git(*words: str) -> str:
+    """What git answers about the checkout; empty where there is no git, or where it does not know the folder."""
+    command = ["git", "-C", str(project_root()), *words]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
-        return None
+        return ""

@@ -8,7 +8,6 @@ point in it holds what its training recorded.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field
@@ -104,11 +103,6 @@ def read(folder: RunFolder) -> SweepRecord:
     if not record.axes.keys() <= field_names(record.chapter).keys():
         raise io.unreadable(path, f"the chapter {record.chapter} has no such axes")
     return record
-
-
-def write(path: Path, record: SweepRecord) -> None:
-    """Write a record as JSON, whole or not at all."""
-    io.write_json(path, record)
 
 
 def read_trainings(sweep_dir: str) -> SweepRecord:

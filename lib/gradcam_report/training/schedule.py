@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..config import PUBLISHED, ReportError, TrainingParams
 from ..runs.folder import RunFolder
-from ..runs.records import RangeTestRecord
+from ..runs.records import RangeTestRecipe, RangeTestRecord
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -48,16 +48,23 @@ def peak_lr(params: TrainingParams) -> tuple[float, str]:
     own, published = (RunFolder(path).record(RangeTestRecord) for path in (params.run.run_dir, PUBLISHED))
     for record, whose in ((own, "this run's range test"), (published, "the published range test")):
         if record and record.onset and record.parameters.optimizer == params.optim.optimizer:
+            scale, remark = 1.0, ""
             tested, used = record.parameters.batch_size, params.optim.batch_size
-            grows = params.optim.optimizer == "sgd"  # Muon's rate is relative to the filters' norm
-            scaled = f", scaled from batch size {tested} to {used}" if grows and tested != used else ""
-            stored, requested = dict(record.parameters), params.flat()
-            names = ["dataset", "crop_padding", "flip", "cutout", "momentum", "weight_decay"]
-            names += ["label_smoothing", *([] if grows else ["batch_size", "muon_momentum", "sgd_lr_factor"])]
-            others = [n for n in names if stored[n] != requested[n] and requested[n] != "auto"]
-            scaled += f", which was made with another {' and '.join(others)}" if others else ""
-            return record.onset * (used / tested if grows else 1), f"the divergence onset of {whose}{scaled}"
+            if params.optim.optimizer == "sgd" and tested != used:
+                scale, remark = used / tested, f", scaled from batch size {tested} to {used}"
+            if others := _differences(record.parameters, params):
+                remark += f", which was made with another {' and '.join(others)}"
+            return record.onset * scale, f"the divergence onset of {whose}{remark}"
     raise ReportError(
         f"max_lr is 0 and {params.run.run_dir} holds no range test that found an onset; run the chapter lr_finder "
         "first or give a rate, as in -p max_lr 0.1."
     )
+
+
+def _differences(tested: RangeTestRecipe, params: TrainingParams) -> list[str]:
+    """The parameters of data, augmentation and optimizer by which a training's steps differ from a range test's."""
+    ignored = {"optimizer", "precision"}
+    if params.optim.optimizer == "sgd":  # the rate is scaled with the batch size, and Muon's parameters have no effect
+        ignored |= {"batch_size", "muon_momentum", "sgd_lr_factor"}
+    stored, requested = dict(tested), {"dataset": params.data.dataset, **dict(params.augment), **dict(params.optim)}
+    return [n for n, value in requested.items() if n not in ignored and value not in ("auto", stored[n])]

@@ -34,11 +34,11 @@ FEW_STEPS = 100  # a training of fewer steps recomputes BatchNorm's statistics b
 
 
 class Diverged(ReportError):
-    """The training loss is no longer finite."""
+    """The loss or a tensor of the network is no longer finite; `what` says which, as the sentence's beginning."""
 
-    def __init__(self, loss: float, schedule: OneCycle, step: int) -> None:
+    def __init__(self, what: str, schedule: OneCycle, step: int) -> None:
         super().__init__(
-            f"The loss became {loss} by step {step} of {schedule.total_steps} at a rate of {schedule(step - 1):.3g}; "
+            f"{what} by step {step} of {schedule.total_steps} at a rate of {schedule(step - 1):.3g}; "
             f"use a smaller max_lr than {schedule.max_lr:.3g}, as in -p max_lr {schedule.max_lr / 10:.3g} -p force "
             "True; until then the last good checkpoint is kept."
         )
@@ -111,7 +111,12 @@ def _sum_dtype(device: Device) -> torch.dtype:
 
 def _require_finite(loss: float, schedule: OneCycle, step: int) -> None:
     if not math.isfinite(loss):
-        raise Diverged(loss, schedule, step)
+        raise Diverged(f"The loss became {loss}", schedule, step)
+
+
+def _is_finite(net: nn.Module) -> bool:
+    """Whether every weight and BatchNorm statistic is finite: an infinite variance leaves the loss finite."""
+    return bool(torch.stack([tensor.isfinite().all() for tensor in net.state_dict().values()]).all())
 
 
 class Trainer:
@@ -178,7 +183,9 @@ class Trainer:
             while self.epoch < epochs:
                 row = {"epoch": self.epoch + 1, **self.train_epoch(_counted(self.batches(), bar))}
                 row |= self.evaluate(last=self.epoch + 1 == epochs)
-                _require_finite(sum(row.values()), self.schedule, (self.epoch + 1) * self.steps)
+                _require_finite(sum(row.values()), self.schedule, step := (self.epoch + 1) * self.steps)
+                if not _is_finite(self.net):
+                    raise Diverged("A weight or a BatchNorm statistic became infinite", self.schedule, step)
                 bar.set_postfix(epoch=self.epoch + 1, accuracy=f"{row['test_accuracy']:.3f}", refresh=False)
                 for column, value in row.items():
                     self.history.setdefault(column, []).append(value)

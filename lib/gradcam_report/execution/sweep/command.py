@@ -8,6 +8,7 @@ from typing import Any
 from ...formatting import duration
 from ...runs import sweep as records
 from ...runs.folder import RunFolder
+from ...runs.io import write_json
 from ...runs.lock import locked
 from .. import parameters, runner
 from . import engine, plan
@@ -26,7 +27,7 @@ def sweep(chapter: str, pairs: Sequence[str], file: str | None, out: str | None,
     slugs = [point.slug for point in new.points]
     with locked(folder, "--out"):
         record = plan.join(folder, new)
-        records.write(folder / records.SWEEP, record)
+        write_json(folder / records.SWEEP, record)
         points = [point for point in record.points if point.slug in slugs]
         errors = _execute(folder, record, points, requested)
     for slug, error in errors.items():

@@ -1,6 +1,6 @@
-"""Every choice that a rerun can make: one model per concern, each field with its default and limits.
+"""Every choice that a rerun can make, in groups: one model per group, each field with its default and limits.
 
-Sizes are in images, rates per optimizer step, lengths in pixels. `chapters` says which chapter takes which concerns.
+Sizes are in images, rates per optimizer step, lengths in pixels. `chapters` says which chapter takes which groups.
 """
 
 from typing import Annotated, ClassVar, Literal, Self
