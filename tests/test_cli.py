@@ -75,17 +75,6 @@ def test_an_error_is_one_line_and_nothing_is_left_behind(
     assert list(project.rglob("*")) == before
 
 
-def test_interrupting_is_no_error_of_the_program(
-    asked: Asked, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupt(*args: object, **kwargs: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(runner, "run_all", interrupt)
-    assert cli.main(["run"]) == 130
-    assert "the same command resumes" in capsys.readouterr().err
-
-
 def test_the_examples_of_the_help_parse(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:
         cli.main(["--help"])

@@ -2,10 +2,8 @@
 
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pydantic
 import pytest
@@ -14,7 +12,6 @@ from hypothesis import strategies as st
 
 from gradcam_report.config import (
     CHAPTERS,
-    LAYERS,
     ReportError,
     TrainingParams,
     field_names,
@@ -27,28 +24,8 @@ from gradcam_report.config import (
 )
 
 EVERY = [(chapter, name) for chapter in CHAPTERS for name in field_names(chapter)]
-FLOATS = [(c, n) for c, n in EVERY if isinstance(parse_params(c, {}).flat()[n], float)]
 
 # chapter, parameter, smallest and largest allowed, just too small and just too large (None: no such limit)
-EDGES = [
-    ("data", "train_size", 0, 50_000, -1, 50_001),
-    ("data", "seed", 0, 2**31 - 1, -1, 2**31),
-    ("data", "crop_padding", 0, 16, -1, 17),
-    ("data", "cutout", 0, 31, -1, 32),
-    ("training", "batch_size", 2, 10_000, 1, 10_001),
-    ("training", "momentum", 0.0, 0.999, -1e-9, 1.0),
-    ("training", "weight_decay", 0.0, 1.0, -1e-9, 1.01),
-    ("training", "label_smoothing", 0.0, 0.9, -0.1, 1.0),
-    ("training", "epochs", 1, 1000, 0, 1001),
-    ("training", "max_lr", 0.0, 100.0, -0.1, 101.0),
-    ("training", "warmup", 0.0, 0.9, -0.1, 1.0),
-    ("lr_finder", "start_lr", 1e-12, 0.9, 0.0, 101.0),
-    ("lr_finder", "end_lr", 1e-2, 1000.0, 0.0, 1001.0),
-    ("lr_finder", "iterations", 10, 100_000, 9, 100_001),
-    ("lr_finder", "smoothing", 0.0, 0.999, -0.1, 1.0),
-    ("lr_finder", "stop_factor", 1.2, 1e6, 1.1, 2e6),
-    ("gradcam", "n_images", 1, 100, 0, 101),
-]
 
 
 def parsed(chapter: str, **given: Any) -> dict[str, Any]:
@@ -64,16 +41,12 @@ def refusal(chapter: str, **given: Any) -> str:
     return text
 
 
-def test_values_reach_their_own_concern() -> None:
+def test_values_reach_their_own_group() -> None:
     params = TrainingParams.parse({"seed": 7, "epochs": 3, "batch_size": 64, "run_dir": "runs/try", "force": True})
     assert (params.data.seed, params.schedule.epochs, params.optim.batch_size) == (7, 3, 64)
     assert (params.run.run_dir, params.cache.force) == ("runs/try", True)
     with pytest.raises(pydantic.ValidationError):
         params.data.seed = 8  # type: ignore[misc]
-
-
-def test_unknown_chapter_lists_the_known_ones() -> None:
-    assert all(chapter in refusal("trainin") for chapter in ("'trainin'", *CHAPTERS))
 
 
 @settings(max_examples=50)
@@ -118,39 +91,6 @@ def test_any_value_arrives_as_the_parameters_type_or_is_refused_by_name(place: t
             assert got == value and isinstance(value, bool) == isinstance(default, bool)
 
 
-@pytest.mark.parametrize(("chapter", "name", "smallest", "largest", "below", "beyond"), EDGES)
-def test_limits_are_where_they_should_be(chapter, name, smallest, largest, below, beyond) -> None:
-    for allowed in (smallest, largest):
-        assert parsed(chapter, **{name: allowed})[name] == allowed
-    for outside in (below, beyond):
-        text = refusal(chapter, **{name: outside})
-        assert f"{name} is {outside}" in text and "must be" in text
-
-
-@pytest.mark.parametrize(("chapter", "name"), FLOATS)
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 10**400])
-def test_what_is_no_finite_number_is_refused(chapter: str, name: str, value: float) -> None:
-    assert f"{name} is {str(value)[:100]}" in refusal(chapter, **{name: value})
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
-        ("seed", "1.5", "whole number"),
-        ("seed", 1.5, "whole number"),
-        ("seed", True, "whole number"),
-        ("seed", None, "whole number"),
-        ("max_lr", "ten", "a number"),
-        ("max_lr", True, "a number"),
-        ("force", 1, "True or False"),
-        ("run_dir", 7, "-r run_dir 7"),
-    ],
-)
-def test_a_value_that_would_lose_something_is_refused(name: str, value: Any, words: str) -> None:
-    text = refusal("training", **{name: value})
-    assert f"{name} is {value!r}" in text and words in text
-
-
 @pytest.mark.parametrize(
     ("name", "value", "right"),
     [
@@ -168,22 +108,39 @@ def test_the_parameters_type_decides(name: str, value: Any, right: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chapter", "name", "value"),
+    ("chapter", "name", "value", "words"),
     [
-        ("data", "dataset", "cifar100"),
-        ("data", "dataset", 10),
-        ("data", "flip", "Random"),
-        ("training", "precision", "fp16"),
-        ("gradcam", "method", "gradcam++"),
-        ("gradcam", "layers", ["layer1", "layer5"]),
+        # out of range
+        ("training", "epochs", 0, "epochs is 0; it must be at least 1."),
+        ("training", "epochs", 1001, "epochs is 1001; it must be at most 1000."),
+        ("training", "max_lr", "-0.1", "max_lr is -0.1; it must be at least 0.0."),
+        ("lr_finder", "start_lr", 0.0, "start_lr is 0.0; it must be greater than 0.0."),
+        ("gradcam", "n_images", 101, "n_images is 101; it must be at most 100."),
+        ("training", "max_lr", math.nan, "max_lr is nan; it must be a finite number."),
+        ("training", "momentum", math.inf, "momentum is inf"),
+        ("training", "weight_decay", 10**400, "weight_decay is 1000"),
+        # something would be lost
+        ("training", "seed", "1.5", "seed is '1.5', which is str; it must be a whole number."),
+        ("training", "seed", 1.5, "whole number"),
+        ("training", "seed", True, "whole number"),
+        ("training", "seed", None, "whole number"),
+        ("training", "max_lr", "ten", "a number"),
+        ("training", "max_lr", True, "a number"),
+        ("training", "force", 1, "True or False"),
+        ("training", "run_dir", 7, "-r run_dir 7"),
+        # no such choice
+        ("data", "dataset", "cifar100", "'cifar100'; choose one of 'auto', 'cifar10', 'shapes'."),
+        ("data", "dataset", 10, "dataset is 10"),
+        ("gradcam", "layers", ["layer1", "layer5"], "'layer5'; choose one of 'layer1', 'layer2', 'layer3', 'layer4'."),
+        # no list, or a wrong item in one
+        *(("gradcam", "indices", value, "write it as '[3, 14, 159]'") for value in ("", "3,4", "[3, ", "{}", 3, None)),
+        *(("gradcam", "indices", value, "indices") for value in ("[3.5]", "[true]", "[[3]]", "[null]", "[-1]")),
     ],
 )
-def test_choices_are_listed(chapter: str, name: str, value: Any) -> None:
-    text = refusal(chapter, **{name: value})
-    kind = CHAPTERS[chapter].model_fields[field_names(chapter)[name]].annotation.model_fields[name].annotation
-    choices = get_args(get_args(kind)[0]) if isinstance(value, list) else get_args(kind)
-    assert repr(value[-1] if isinstance(value, list) else value) in text
-    assert all(repr(choice) in text for choice in choices)
+def test_what_a_parameter_cannot_be_is_named_with_what_is_allowed(
+    chapter: str, name: str, value: Any, words: str
+) -> None:
+    assert words in refusal(chapter, **{name: value})
 
 
 @given(st.lists(st.integers(0, 9_999), min_size=1, max_size=20), st.sampled_from([None, 0, 2]))
@@ -191,16 +148,6 @@ def test_a_list_may_come_as_json_text(indices: list[int], indent: int | None) ->
     text = " " + json.dumps(indices, indent=indent)
     assert parsed("gradcam", selection="index", indices=text)["indices"] == indices
     assert parsed("gradcam", selection="index", indices=indices)["indices"] == indices
-
-
-@pytest.mark.parametrize("value", ["", "3", "3,4", "[3, ", "{}", '"[3]"', "null", "layer1", 3, None, "[" * 200_000])
-def test_what_is_no_list_is_refused_with_an_example(value: Any) -> None:
-    assert "'[3, 14, 159]'" in refusal("gradcam", selection="index", indices=value)
-
-
-@pytest.mark.parametrize("value", ["[3.5]", "[true]", "[[3]]", "[null]", "[NaN]", "[1e999]", "[-1]", "[10000]"])
-def test_every_item_of_a_list_is_validated(value: str) -> None:
-    assert "indices" in refusal("gradcam", selection="index", indices=value)
 
 
 def test_parameters_that_contradict_one_another() -> None:
@@ -211,20 +158,10 @@ def test_parameters_that_contradict_one_another() -> None:
     assert "layers is empty" in refusal("gradcam", layers=[])
 
 
-def test_lists_are_not_shared() -> None:
-    parse_params("gradcam", {}).cam.layers.clear()  # type: ignore[attr-defined]
-    assert parsed("gradcam")["layers"] == list(LAYERS)
-
-
 def test_errors_are_shown_as_one_line_without_traceback() -> None:
     assert ReportError("seed is -1; it must be at least 0.")._render_traceback_() == [
         "ReportError: seed is -1; it must be at least 0."
     ]
-
-
-def test_configuration_needs_neither_torch_nor_numpy() -> None:
-    code = "import sys, gradcam_report.config; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
 
 
 def checkout(folder: Path) -> Path:

@@ -17,7 +17,7 @@ from myst_nb.core.variables import format_plain_text
 from sample_records import provenance, run_record
 
 from gradcam_report import formatting
-from gradcam_report.config import CHAPTERS, ModelParams, ReportError, parse_params
+from gradcam_report.config import CHAPTERS, ReportError, parse_params
 from gradcam_report.pages import notebook
 from gradcam_report.runs import folder as run_folder
 from gradcam_report.runs.records import RunRecord
@@ -71,7 +71,7 @@ def test_begin_can_be_called_again_in_a_live_notebook() -> None:
 
 def test_begin_names_the_parameters_that_the_first_cell_lacks() -> None:
     with capture_output() as caught:
-        assert notebook.begin("model", {}) == ModelParams()
+        assert notebook.begin("model", {}) == parse_params("model", {})
     assert "run_dir" in text(caught.outputs)
 
 

@@ -160,15 +160,6 @@ def test_a_truncated_file_is_refused(scratch: Path, whole: Path, name: str, data
         READERS[name](path)
 
 
-@settings(max_examples=30)
-@given(at=st.integers(0, 10_000), mask=st.integers(1, 255))
-def test_an_altered_byte_never_changes_an_array(scratch: Path, whole: Path, at: int, mask: int) -> None:
-    path, content = scratch / "predictions.npz", bytearray((whole / "predictions.npz").read_bytes())
-    content[at % len(content)] ^= mask
-    path.write_bytes(content)
-    with contextlib.suppress(ReportError):
-        for name, array in io.read_arrays(path).items():  # one may be missing, and asking for it is the error
-            np.testing.assert_array_equal(array, ARRAYS[name])
 
 
 @pytest.mark.parametrize(
@@ -176,13 +167,10 @@ def test_an_altered_byte_never_changes_an_array(scratch: Path, whole: Path, at: 
     [
         *((name, None) for name in READERS),
         *((name, b"") for name in READERS),
-        ("run.json", b"{}"),
         ("run.json", json.dumps(run_record().model_dump() | {"parameters": {"batch_size": 0}}).encode()),
         ("some.json", b"[1, 2]"),
-        ("some.json", b"\xff\xfe{}"),
         ("history.csv", b"epoch,loss\n1\n"),
         ("history.csv", b"epoch,loss\n1,two\n"),
-        ("history.csv", b"epoch,loss\n1,\xff\n"),
     ],
 )
 def test_a_damaged_or_absent_file_is_one_sentence_with_its_name(
@@ -197,29 +185,7 @@ def test_a_damaged_or_absent_file_is_one_sentence_with_its_name(
     assert text.startswith(f"{path} cannot be read (") and "\n" not in text and len(text) < len(str(path)) + 300
 
 
-def test_what_a_file_lacks_is_missed_by_name(whole: Path) -> None:
-    for name in ("history.csv", "predictions.npz"):
-        with pytest.raises(ReportError, match=rf"{name} cannot be read \(accuracy is missing\)"):
-            READERS[name](whole / name)["accuracy"]
 
 
-class Trap:
-    """Unpickling this makes a folder."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = str(path)
-
-    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
-        return os.mkdir, (self.path,)
 
 
-def test_arrays_are_never_unpickled(tmp_path: Path) -> None:
-    sprung, path = tmp_path / "sprung", tmp_path / "predictions.npz"
-    trap = np.array([Trap(sprung)], dtype=object)
-    for write in (lambda: np.savez(path, logits=trap), lambda: path.write_bytes(pickle.dumps(Trap(sprung)))):
-        write()
-        with pytest.raises(ReportError, match="cannot be read"):
-            io.read_arrays(path)
-    assert not sprung.exists()
-    with pytest.raises(ValueError):
-        io.write_arrays(path, logits=trap)

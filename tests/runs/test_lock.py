@@ -41,11 +41,6 @@ def test_a_folder_in_use_is_refused_until_the_other_process_is_killed(project: P
         holder.kill()
 
 
-def test_a_lock_is_released_when_the_work_fails(project: Path) -> None:
-    with pytest.raises(RuntimeError), locked(RunFolder("runs/x")):
-        raise RuntimeError
-    with locked(RunFolder("runs/x")):
-        pass
 
 
 @pytest.mark.parametrize("chapter", ["lr_finder", "training"])

@@ -1,19 +1,15 @@
 """Which device and precision are taken on machines that this one is not, and what is said when one is missing."""
 
-import contextlib
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from gradcam_report.config import RangeTestParams, ReportError, TrainingParams
-from gradcam_report.model import build
+from gradcam_report.config import ReportError
 from gradcam_report.training import device as devices
-from gradcam_report.training import lr_range_test, trained_run
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, cuda: bool = False, mps: bool = False, bf16: bool = False) -> None:
@@ -58,23 +54,6 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch, has: dict[str, bool]
         devices.resolve(device, "auto")
     assert f"device is '{device}'" in str(caught.value)
     assert str(caught.value).endswith(there)
-
-
-def test_autocast_is_bf16_only_where_asked() -> None:
-    linear, x = torch.nn.Linear(4, 4), torch.ones(1, 4)
-    cpu = torch.device("cpu")
-    with devices.Device(cpu, "bf16").autocast():
-        assert linear(x).dtype == torch.bfloat16
-    with devices.Device(cpu, "fp32").autocast():
-        assert linear(x).dtype == torch.float32
-    assert linear.weight.dtype == torch.float32
-
-
-def test_placing_a_network_changes_its_layout_and_no_value() -> None:
-    net, original = build(seed=0, width=8), build(seed=0, width=8)
-    placed = devices.Device(torch.device("cpu"), "bf16").place(net)
-    assert placed.layer2[0].conv1.weight.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(placed.state_dict(), original.state_dict(), rtol=0, atol=0)
 
 
 def test_description_names_threads_processor_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,31 +130,3 @@ def test_a_cpu_keeps_its_memory_for_the_next_step_and_gives_it_back_at_the_end()
     done = subprocess.run([sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True)
     within, given_back, afterwards = map(float, done.stdout.split())
     assert within < 0.1 and given_back > 0.9 and afterwards > 0.9
-
-
-@pytest.mark.parametrize("chapter", ["lr_finder", "training"])
-def test_the_range_test_and_training_keep_their_memory(project: Path, narrow: None, monkeypatch, chapter: str) -> None:
-    kept: list[bool] = []
-
-    @contextlib.contextmanager
-    def keep_memory() -> Iterator[None]:
-        kept.append(True)
-        yield
-        kept.append(False)
-
-    room = lr_range_test if chapter == "lr_finder" else trained_run
-    small = {"dataset": "shapes", "train_size": 32, "test_size": 16, "batch_size": 16, "run_dir": "runs/x"}
-    monkeypatch.setattr(room, "keep_memory", keep_memory)
-    monkeypatch.setattr(torch.optim.Optimizer, "zero_grad", lambda self, set_to_none=True: kept.append(kept[-1]))
-    if chapter == "lr_finder":
-        lr_range_test.measure_or_load(RangeTestParams.parse({**small, "iterations": 10}))
-    else:
-        trained_run.train_or_load(TrainingParams.parse({**small, "epochs": 1}))
-    assert kept[0] and kept[-1] is False and all(kept[:-1])
-
-
-def test_another_c_library_is_not_touched(monkeypatch) -> None:
-    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))  # musl, or none
-    monkeypatch.setattr(devices.ctypes, "CDLL", None)
-    with devices.keep_memory():
-        pass

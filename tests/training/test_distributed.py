@@ -14,7 +14,6 @@ import torch
 from safetensors.torch import load_file
 
 from gradcam_report.config import ReportError
-from gradcam_report.execution import train_command
 from gradcam_report.runs import io
 from gradcam_report.training import distributed
 
@@ -166,12 +165,6 @@ def test_what_the_first_process_refuses_all_refuse_in_one_sentence(scripts: Path
     assert done.returncode != 0
     assert " holds a run of another recipe (epochs 6 there, 2 requested); choose another run_dir" in done.stderr
     assert 'command.py", line' not in done.stderr
-
-
-@pytest.mark.parametrize("run_dir", ["artifacts/reference", "artifacts/reference/mine"])
-def test_the_published_run_is_not_trained_into(project: Path, run_dir: str) -> None:
-    with pytest.raises(ReportError, match="a rerun never writes; use runs/<name>"):
-        train_command.run({}, run_dir)
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,12 +16,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch_lr_finder import LRFinder
 
 from gradcam_report import model
-from gradcam_report.config import AugmentConfig, DataConfig, OptimConfig, RangeTestConfig, RangeTestParams, ReportError
+from gradcam_report.config import AugmentConfig, DataConfig, RangeTestConfig, RangeTestParams, ReportError
 from gradcam_report.data import augmentation, datasets
 from gradcam_report.training import lr_range_test, lr_rules
 from gradcam_report.training.device import Device
 from gradcam_report.training.lr_range_test import RangeTest, measure_or_load, range_test
-from gradcam_report.training.optimizer import build_optimizer
 
 pytestmark = pytest.mark.usefixtures("few_threads", "narrow")
 
@@ -117,13 +116,6 @@ def test_everything_is_put_back(accident: type[BaseException] | None):
     assert modes == {True}
     torch.testing.assert_close(all_of(net, optimizer), before, rtol=0, atol=0)
     assert {n for n, p in net.named_parameters() if p.grad is None} == {"linear.bias"}
-
-
-def test_an_optimizer_without_history_is_put_back_without_history():
-    net = model.build(seed=0, width=8)
-    optimizer = build_optimizer(net, OptimConfig(), CPU, lr=0.3)
-    range_test(net, optimizer, itertools.repeat(random_batch(0)), RangeTestConfig(iterations=10), CPU, 0.1, False)
-    assert optimizer.state_dict()["state"] == {}
 
 
 def test_records_the_same_curve_as_torch_lr_finder():

@@ -141,11 +141,6 @@ def test_an_interrupted_run_of_another_recipe_is_not_overwritten(project: Path, 
     train(epochs=1, force=True)
 
 
-def test_the_published_run_is_never_written(project: Path):
-    assert train(run_dir="artifacts/reference").folder.path.parent == project / "runs"
-    assert not (project / "artifacts").exists()
-
-
 def test_a_run_out_of_memory_keeps_its_checkpoint_and_gives_advice(project: Path, monkeypatch: pytest.MonkeyPatch):
     real = Trainer.train_epoch
 
