@@ -34,12 +34,6 @@ def test_nearest_is_scikit_learns(seed: int, k: int):
     np.testing.assert_allclose(distances, theirs, atol=1e-9)
 
 
-def test_an_image_is_nearest_to_itself():
-    points, _ = clumps()
-    rows, distances = features.nearest(points[:7], points, 2)
-    assert rows[:, 0].tolist() == list(range(7)) and np.abs(distances[:, 0]).max() < 1e-2
-
-
 @pytest.mark.parametrize("method", ["pca", "tsne"])
 def test_clusters_stay_together_in_the_plane(method: str):
     points, clump = clumps()

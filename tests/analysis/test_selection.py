@@ -105,11 +105,6 @@ def test_choice_does_not_depend_on_the_order_of_rows(found, kind, random):
     assert before.tolist() == after.tolist()
 
 
-def test_confidences_that_are_equal_in_float32_are_told_apart():
-    close = predictions([[0, 20, 0], [0, 21, 0]], [0, 0])
-    assert (close.confidence.astype(np.float32) == 1).all() and select(close).tolist() == [1, 0]
-
-
 def test_choice_by_index_is_of_test_set_positions_right_or_wrong():
     found = predictions([[1, 0], [0, 1], [1, 0]], [0, 0, 0], [30, 10, 20])
     rows = select(found, "index", 1, [20, 10, 20])
@@ -160,13 +155,3 @@ def test_errors_that_all_seeds_make(six_errors: Path) -> None:
     assert selection.wrong_for_all_seeds(chosen).all()  # there is no other seed
     another_seed(six_errors, 1)
     assert selection.wrong_for_all_seeds(chosen).tolist() == [False, True, False, True]
-
-
-def test_predictions_of_another_number_of_classes_are_refused(six_errors: Path) -> None:
-    arrays = io.read_arrays(six_errors / "predictions.npz")
-    io.write_arrays(six_errors / "predictions.npz", **arrays | {"logits": np.zeros((40, 12), np.float32)})
-    with pytest.raises(ReportError, match=r"predictions\.npz cannot be read \(it has 12 classes\)"):
-        selection.choose("runs/six", SelectionConfig())
-    (six_errors / "run.json").unlink()
-    with pytest.raises(ReportError, match=r"holds no run\.json; run the chapter training"):
-        selection.choose("runs/six", SelectionConfig())

@@ -1,6 +1,5 @@
 """Ctrl-C and SIGTERM: the work ends at once, the last checkpoint is kept, and no kernel goes on computing."""
 
-import logging
 import os
 import shutil
 import signal
@@ -12,10 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from nbclient.exceptions import DeadKernelError
 
-from gradcam_report.config import ReportError
-from gradcam_report.execution import runner
 from gradcam_report.runs import folder as run_folder
 from gradcam_report.runs import lock
 from gradcam_report.training import checkpoint
@@ -42,19 +38,6 @@ def wait(process: subprocess.Popen[str], ready: Callable[[], bool], seconds: flo
 
 def epochs_done(folder: run_folder.RunFolder) -> int:
     return checkpoint.read(folder).state.epoch if (folder / checkpoint.CHECKPOINT).exists() else -1
-
-
-@pytest.mark.parametrize("name", ["papermill", "asyncio"])
-def test_a_kernels_end_is_not_told_twice(project: Path, caplog: pytest.LogCaptureFixture, name: str) -> None:
-    """What nbclient and asyncio log of it, sooner or later, comes on top of the sentence that says what to do."""
-    with pytest.raises(ReportError):
-        runner.execute("training", project / "out.ipynb", {"epochs": 0})
-    logger, died = logging.getLogger(name), DeadKernelError("Kernel died")
-    logger.error("Kernel died while waiting for execute reply.")
-    logger.error("Task exception was never retrieved", exc_info=died)
-    logger.error("the disk is full", exc_info=OSError())
-    logger.error("something else")
-    assert [record.getMessage() for record in caplog.records] == ["the disk is full", "something else"]
 
 
 @pytest.mark.slow

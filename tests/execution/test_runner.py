@@ -154,15 +154,6 @@ def test_run_all_refuses_before_any_work(
     assert not executed.calls and contents(chapters) == before
 
 
-def test_the_home_folder_may_hold_a_run(
-    chapters: Path, executed: Executed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    runner.run_all({}, "~/x", ["gradcam"], build_site=False)
-    assert (tmp_path / "home" / "x" / "book" / "gradcam.ipynb").exists()
-    assert executed.calls["gradcam"]["run_dir"] == str(tmp_path / "home" / "x")
-
-
 def test_some_chapters_of_a_finished_run_need_no_data_set_and_make_no_site(
     chapters: Path, executed: Executed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

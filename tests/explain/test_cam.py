@@ -11,7 +11,7 @@ from pytorch_grad_cam import GradCAM, LayerCAM, XGradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
-from gradcam_report.config import LAYERS, CamConfig, ReportError
+from gradcam_report.config import LAYERS, CamConfig
 from gradcam_report.explain import cam
 
 pytestmark = pytest.mark.usefixtures("few_threads")
@@ -173,21 +173,6 @@ def test_everything_is_put_back_after_an_error(model, images, targets, monkeypat
     with pytest.raises(ZeroDivisionError):
         cam.explain(model, images, targets, LAYERS)
     assert snapshot(model) == before
-
-
-def test_bad_input_is_refused_and_leaves_nothing_behind(model, images, targets):
-    model.train()
-    before = snapshot(model)
-    with pytest.raises(ValueError, match="layer5"):
-        cam.explain(model, images, targets, ["layer4", "layer5"])
-    with pytest.raises(ValueError, match=r"normalised float .* got torch.uint8"):
-        cam.explain(model, images.byte(), targets, LAYERS)
-    with pytest.raises(ValueError, match="batch size"):
-        cam.explain(model, images, {"true": targets["true"][:4]}, LAYERS)
-    assert snapshot(model) == before
-    model.linear.bias.data[0] = torch.nan
-    with pytest.raises(ReportError, match="logits are not finite"):
-        cam.explain(model, images, targets, LAYERS)
 
 
 def test_the_parameters_offer_every_method():

@@ -37,12 +37,6 @@ def test_verdicts_follow_the_direction_of_the_score(ours: float, up: str, down: 
     assert table == {"ours": {"overlap": up, "deletion": down}}
 
 
-def test_the_best_explainer_is_no_baseline() -> None:
-    given = scores(0.1, 0.5) | {"other": np.full(50, 0.3)}
-    assert significance.best_explainer(given) == "other"
-    assert significance.best_explainer(given, lower_is_better=True) == "ours"
-
-
 def test_an_explainer_without_a_score_gets_no_verdict() -> None:
     table = significance.verdicts({"overlap": scores(0.9, 0.5) | {"late": np.ones(50)}, "energy": scores(0.9, 0.5)})
     assert table["late"] == {"overlap": "better", "energy": ""}

@@ -75,12 +75,6 @@ def test_rates_are_compared_only_with_runs_of_the_same_kind(folder: Path) -> Non
         assert not found.fits(TrainingRecipe(**other))
 
 
-def test_a_file_that_is_no_study_is_named(folder: Path) -> None:
-    io.write_json(folder / "ablation.json", {"points": [{"name": "x"}]})
-    with pytest.raises(ReportError, match=r"ablation\.json.*; delete it or run python benchmarks/study\.py"):
-        ablation.load("ablation")
-
-
 def test_the_figure_carries_the_points_and_the_rules() -> None:
     rules = {"divergence onset": 0.03, "valley": 0.003, "none": None}
     figure = plots.accuracy_by_peak([0.01, 0.1, 1], [0.5, 0.75, 0.25], rules, "divergence onset")

@@ -1,10 +1,8 @@
 """The benchmark programs, on a small scale: what they store, and that a study goes on where it stopped."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import common
 import costs
 import pytest
 import scaling
@@ -27,16 +25,6 @@ CPU = Device(torch.device("cpu"), "fp32")
 def start(program: object, monkeypatch: pytest.MonkeyPatch, options: str, out: Path) -> None:
     monkeypatch.setattr(sys, "argv", ["program", *options.split(), "--device", "cpu", "--out", str(out)])
     program.main()
-
-
-def test_every_point_of_every_study_is_a_recipe_and_differs_from_the_others():
-    for points in study.STUDIES.values():
-        named = [changes.get("ingredient", "") for changes in points.values()]
-        assert {*named} <= {"", *study.INGREDIENTS}
-        own = [{k: v for k, v in changes.items() if k != "ingredient"} for changes in points.values()]
-        recipes = [(name, parse_params("training", values)) for name, values in zip(named, own, strict=True)]
-        assert all(one != other for i, one in enumerate(recipes) for other in recipes[:i])
-    assert study.STUDIES["ablation"]["the recipe"] == {}
 
 
 def test_a_study_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -79,13 +67,6 @@ def test_a_point_is_the_reports_own_training_judged_on_the_validation_images(mon
     assert found["val_accuracy"] == scores["val_accuracy"]
 
 
-def test_a_training_whose_last_step_spoils_the_weights_is_a_result_too(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(study, "score", lambda logits, labels: (float("nan"), 0.1))
-    dataset = datasets.load(DataConfig(dataset="shapes", train_size=32, val_size=24, test_size=1))
-    found = study.train_point(dataset, {}, 0, 1, "cpu")
-    assert found["val_accuracy"] is found["val_loss"] is None and "compute" in found
-
-
 @pytest.mark.realdata
 def test_the_speed_benchmark_stores_ratios_of_what_it_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cifar10_folder: str
@@ -122,21 +103,6 @@ def test_both_ways_of_explaining_give_the_same_maps(monkeypatch: pytest.MonkeyPa
             assert torch.allclose(scaled, torch.from_numpy(maps), atol=1e-4), (target, layer)
 
 
-@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
-def test_a_matrix_product_is_timed_in_the_precision_of_training(
-    precision: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-):
-    dtypes = []
-
-    def timed(device: torch.device, work: Callable[[], torch.Tensor]) -> float:
-        dtypes.append(work().dtype)
-        return 0.5 + len(dtypes) % 2  # 1.5, 0.5, ...
-
-    monkeypatch.setattr(speed, "timed", timed)
-    assert speed.matmul_rate(Device(torch.device("cpu"), precision), 8) == 2 * 8**3 / 0.5
-    assert set(dtypes) == {dtype}
-
-
 @pytest.mark.parametrize("program", [speed, costs, scaling])
 def test_results_that_could_not_be_kept_are_refused_before_measuring(
     program: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -162,10 +128,3 @@ def test_costs_and_processes_are_added_to_what_was_measured_before(tmp_path: Pat
     (points,) = measured.by_size(found.growth).values()
     assert points.keys() == {2, 4} and all(gib > 0.1 for _, gib in points.values())
     assert found.scaling.shared.keys() == found.scaling.side_by_side.keys() == {2}
-
-
-def test_a_command_that_fails_is_shown_with_its_error(tmp_path: Path):
-    with pytest.raises(ReportError, match=r"failed: ValueError: seven$"):
-        common.output(sys.executable, "-c", "raise ValueError('seven')")
-    with pytest.raises(ReportError, match="nowhere cannot be started"):
-        common.output(str(tmp_path / "nowhere"))

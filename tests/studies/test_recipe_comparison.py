@@ -45,10 +45,6 @@ def test_without_other_recipes_there_is_nothing_to_compare(published: Path) -> N
     assert [one.name for one in recipe_comparison.load()] == ["as published"] and recipe_comparison.onsets() == {}
 
 
-def test_where_nothing_is_published_nothing_is_compared(project: Path) -> None:
-    assert recipe_comparison.load() == [] and recipe_comparison.onsets() == {}
-
-
 @pytest.mark.parametrize("fault", ["the same parameters", "another length"])
 def test_what_does_not_compare_is_refused(published: Path, fault: str) -> None:
     if fault == "another length":

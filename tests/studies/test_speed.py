@@ -47,7 +47,6 @@ def test_the_published_results_hold_every_part() -> None:
         ("2 CPU threads of Abacus 3000, bf16", 40.0),
         ("NVIDIA H200, bf16", 700.0),
         ("Tesla T4, fp32", 70.0),
-        ("NVIDIA L40S, bf16", 300.0),
         ("NVIDIA Next, bf16", 700.0),
         ("Apple GPU, fp32", 60.0),
     ],
