@@ -5,6 +5,8 @@ addresses that are not found. REPORT_REPOSITORY, the address of the source on Gi
 page, to edit it, to report an issue, and to open a chapter on Colab or Binder. Both come from the environment, so that
 a fork's site names the fork.
 
+``{{ source }}``
+    In the prose, a link to the repository, or the words "the source" where it has no address.
 ``{setup-lines}``
     The first cell of a chapter opened on Colab, with the address of the repository.
 """
@@ -49,8 +51,9 @@ def add_address(app: Sphinx, url: str) -> None:
 
 
 def add_repository(app: Sphinx, config: Config) -> None:
-    """Add the theme's buttons to the source."""
+    """Add links and the theme's buttons to the source."""
     repository = address("REPORT_REPOSITORY")
+    config.myst_substitutions["source"] = f"[the source]({repository})" if repository else "the source"
     if repository:
         config.html_theme_options |= {
             "repository_url": repository,

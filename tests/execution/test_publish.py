@@ -89,19 +89,20 @@ def test_an_unfinished_run_is_not_published(published: Path, executed: Executed,
 
 
 @pytest.mark.parametrize(
-    ("other", "words"),
+    ("folder", "other", "words"),
     [
-        ({"epochs": 3}, "not made with the defaults .*epochs 3"),
-        ({"dataset": "shapes"}, "not made with the defaults .*dataset 'shapes'"),
-        ({"commit": "0123456789ab+"}, "uncommitted changes"),
+        ("runs/full", {"epochs": 3}, "not made with the defaults .*epochs 3"),
+        ("runs/full", {"dataset": "shapes"}, "not made with the defaults .*dataset 'shapes'"),
+        ("runs/full", {"commit": "0123456789ab+"}, "uncommitted changes"),
+        ("runs/full/seed-1", {"seed": 1, "commit": "0123456789ab+"}, "uncommitted changes"),
     ],
 )
 def test_a_run_that_nobody_could_make_again_is_not_published(
-    published: Path, executed: Executed, other: dict[str, Any], words: str
+    published: Path, executed: Executed, folder: str, other: dict[str, Any], words: str
 ) -> None:
     before = state(published)
-    finished(published / "runs" / "full", **other)
-    with pytest.raises(ReportError, match=f"runs/full was .*{words}"):
+    finished(published / folder, **other)
+    with pytest.raises(ReportError, match=f"{folder} was .*{words}"):
         publish.publish("runs/full")
     assert state(published) == before and not executed.calls
 

@@ -12,7 +12,7 @@ from ..config import CHAPTERS, PUBLISHED, PUBLISHED_SWEEP, ReportError, parse_pa
 from ..runs import io, sweep
 from ..runs.folder import RunFolder, difference, other_seeds
 from ..runs.provenance import git
-from ..runs.records import RangeTestRecipe, TrainingRecipe
+from ..runs.records import Provenance, RangeTestRecipe, TrainingRecipe
 from . import runner
 from .parameters import parameters_for
 
@@ -49,6 +49,7 @@ def publish(run_dir: str) -> None:
     for seed in seeds.values():
         for name in SEED_FILES:
             seed.need(name, "training")
+        _require_committed(seed, seed.run().provenance)
 
     def fill(staged: Path) -> None:
         _copy(source, (*RANGE_TEST_FILES, *TRAINING_FILES), staged)
@@ -77,11 +78,16 @@ def require_defaults(source: RunFolder) -> None:
                 f"({difference(dict(record.parameters), dict(defaults))}); the published pages show those, so publish "
                 "a run of params/full.yaml."
             )
-        if (record.provenance.commit or "").endswith("+") and not source.published:
-            raise ReportError(
-                f"{source.name} was made with uncommitted changes (commit {record.provenance.commit}), so nobody else "
-                "could make it; commit them and make it anew, as in -p force true."
-            )
+        _require_committed(source, record.provenance)
+
+
+def _require_committed(folder: RunFolder, provenance: Provenance) -> None:
+    """Raise `ReportError` for a run that was made with uncommitted changes; the published one is what it is."""
+    if (provenance.commit or "").endswith("+") and not folder.published:
+        raise ReportError(
+            f"{folder.name} was made with uncommitted changes (commit {provenance.commit}), so nobody else "
+            "could make it; commit them and make it anew, as in -p force true."
+        )
 
 
 def publish_sweep(sweep_dir: str) -> None:
