@@ -27,8 +27,8 @@ def of_epoch(epoch: int) -> list[list[str]]:
 def test_the_curves_have_the_pictures_colours() -> None:
     sheet = (TOP / "book" / "_static" / "curves.css").read_text(encoding="utf-8")
     light, dark = (dict(re.findall(r"--series-(\d): (#\w+)", block)) for block in sheet.split("}")[:2])
-    assert list(light.values()) == [colour.lower() for *_, colour, _ in plots.SERIES]
-    assert set(dark.values()) <= {style.PALE.lower(), style.SKY.lower(), style.ORANGE.lower()}
+    assert list(light.values()) == [getattr(style.LIGHT, name).lower() for *_, name, _ in plots.SERIES]
+    assert set(dark.values()) <= {style.LIGHT.pale.lower(), style.DARK.blue.lower(), style.DARK.orange.lower()}
 
 
 class TestInABrowser:

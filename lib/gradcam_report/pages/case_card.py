@@ -6,7 +6,7 @@ case_card.sentence(cards[0])
 
 import base64
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -214,25 +214,35 @@ def figure_html(
 ) -> HTML:
     """Return a figure with its caption, for pages whose number of figures is known only when they run.
 
+    The page shows the figure's version for its theme and its width.
+
     Args:
         figure: what is shown.
         anchor: id of the figure on its page.
         caption: text under the figure.
         alt: alternative text, for readers who cannot see the figure.
         link: text and address of a link at the caption's end.
-        narrow: the same figure drawn for a telephone.
+        narrow: not used; the figure has its own version for a phone.
     """
-    image = f'<img alt="{html.escape(alt)}" {_image_attributes(figure, "src")}>'
-    if narrow is not None:
-        source = f'<source media="(max-width: 600px)" {_image_attributes(narrow, "srcset")}>'
-        image = f"<picture>{source}{image}</picture>"
+    versions = figure.versions()
+    pictures = "".join(_picture(versions, theme, alt) for theme in ("light", "dark") if theme in versions)
     more = f' <a href="{html.escape(link[1])}">{html.escape(link[0])}</a>' if link else ""
     words = f"<figcaption>{html.escape(caption)}{more}</figcaption>"
-    return HTML(f'<figure class="case" id="{html.escape(anchor)}">{image}{words}</figure>')
+    return HTML(f'<figure class="case" id="{html.escape(anchor)}"><div>{pictures}</div>{words}</figure>')
+
+
+def _picture(versions: Mapping[str, plots.ReportFigure], theme: str, alt: str) -> str:
+    """Return the versions of one theme as an element that shows the one that fits the window."""
+    only = f' class="only-{theme}"' if "dark" in versions else ""
+    image = f'<img{only} alt="{html.escape(alt)}" loading="lazy" {_image_attributes(versions[theme], "src")}>'
+    if narrow := versions.get(f"{theme}-narrow"):
+        source = f'<source media="(max-width: 600px)" {_image_attributes(narrow, "srcset")}>'
+        return f"<picture>{source}{image}</picture>"
+    return image
 
 
 def _image_attributes(figure: plots.ReportFigure, source: str) -> str:
     """Return a figure's size in CSS pixels and, under the name `source`, its pixels as a data address."""
-    width, height = (round(float(inches) * plots.SCREEN_DPI) for inches in figure.get_size_inches())
+    width, height = figure.css_size
     encoded = base64.b64encode(figure.webp()).decode("ascii")
     return f'width="{width}" height="{height}" {source}="data:image/webp;base64,{encoded}"'

@@ -35,8 +35,8 @@ from .images import nearest_neighbours as nearest_neighbours
 from .learning_rate import accuracy_by_peak as accuracy_by_peak
 from .learning_rate import lr_range_test as lr_range_test
 from .learning_rate import lr_schedule as lr_schedule
-from .style import SCREEN_DPI as SCREEN_DPI
-from .style import STYLE as STYLE
+from .style import LOOKS as LOOKS
+from .style import Look as Look
 from .style import ReportFigure as ReportFigure
 from .style import use_style as use_style
 from .sweep import sweep_curves as sweep_curves

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .style import BLUE, GREEN, GREY, PALE, SKY, VERMILLION, ReportFigure, new_figure, styled
+from .style import ReportFigure, is_narrow, new_figure, palette, stacked, styled
 
 
 @styled
@@ -16,19 +16,25 @@ def throughput(measured: Mapping[str, Mapping[str, tuple[float, float, float]]],
         measured: task -> implementation -> (median, least, greatest) in images a second; one panel per task.
         ours: the implementation to set off from the others; names that only begin with it are set off less.
     """
-    figure = new_figure(0.5 + 0.34 * max(map(len, measured.values())))
-    panels = figure.subplots(1, len(measured), squeeze=False)[0]
+    colour = palette()
+    figure, shape = stacked(len(measured), 0.5 + 0.34 * max(map(len, measured.values())))
+    panels = figure.subplots(*shape, squeeze=False).ravel()
     for ax, (task, rates) in zip(panels, measured.items(), strict=True):
         medians, low, high = np.array(list(rates.values())).T
-        colours = [BLUE if name == ours else SKY if name.startswith(ours) else PALE for name in rates]
+        colours = [_bar_colour(name, ours) for name in rates]
         reach = np.array([medians - low, high - medians])
-        bars = ax.barh(list(rates), medians, xerr=reach, color=colours, height=0.6, error_kw={"ecolor": GREY})
+        bars = ax.barh(list(rates), medians, xerr=reach, color=colours, height=0.6, error_kw={"ecolor": colour.grey})
         ax.bar_label(bars, [f"{median:,.0f}" for median in medians], padding=6, fontsize=8.5)
         ax.set(title=task, xlim=(0, 1.25 * float((medians + reach[1]).max())), xlabel="images a second")
         ax.invert_yaxis()
         ax.grid(visible=False, axis="y")
         ax.tick_params(axis="y", length=0)
     return figure
+
+
+def _bar_colour(name: str, ours: str) -> str:
+    colour = palette()
+    return colour.blue if name == ours else colour.sky if name.startswith(ours) else colour.pale
 
 
 @styled
@@ -43,10 +49,10 @@ def accuracy_over_time(seconds: ArrayLike, accuracy: ArrayLike, marks: Mapping[s
     minutes, percents = np.cumsum(np.asarray(seconds, np.float64)) / 60, 100 * np.asarray(accuracy, np.float64)
     figure = new_figure(3.0)
     ax = figure.subplots()
-    ax.plot(minutes, percents, color=BLUE, marker="o", markersize=3.5)
+    ax.plot(minutes, percents, color=palette().blue, marker="o", markersize=3.5)
     ax.set_xlim(0, 1.02 * minutes[-1])
     for name, level in marks.items():
-        ax.axhline(100 * level, color=VERMILLION, linewidth=1, linestyle=(0, (4, 2)))
+        ax.axhline(100 * level, color=palette().vermillion, linewidth=1, linestyle=(0, (4, 2)))
         text = f"{name} {100 * level:.2f} %"
         ax.annotate(text, (0, 100 * level), xytext=(4, 3), textcoords="offset points", fontsize=8.5)
     ax.set(xlabel="minutes of training", ylabel="test images classified correctly (%)")
@@ -60,17 +66,20 @@ def time_and_memory(measured: Mapping[str, Mapping[float, tuple[float, float]]])
     Args:
         measured: "title, unit" of a quantity -> its value -> (seconds, GiB).
     """
-    figure = new_figure(4.2)
-    panels = figure.subplots(2, len(measured), squeeze=False)
+    figure = new_figure(2.1 * len(measured) if is_narrow() else 4.2)
+    shape = (len(measured), 2) if is_narrow() else (2, len(measured))
+    panels = figure.subplots(*shape, squeeze=False)
+    panels = panels.T if is_narrow() else panels
     for column, (name, points) in enumerate(measured.items()):
-        for row, (unit, colour) in enumerate((("seconds", BLUE), ("GiB at most", VERMILLION))):
+        for row, (unit, colour) in enumerate((("seconds", palette().blue), ("GiB at most", palette().vermillion))):
             ax, values = panels[row, column], [point[row] for point in points.values()]
             ax.plot(list(points), values, color=colour, marker="o", markersize=4)
             ax.set(xlim=(0, 1.08 * max(points)), ylim=(0, 1.15 * max(values)))
-            if column == 0:
+            if column == 0 or is_narrow():
                 ax.set_ylabel(unit)
+            if row == 1 or is_narrow():
+                ax.set_xlabel(name.split(", ")[-1])
         panels[0, column].set_title(name.split(", ")[0], fontsize=9)
-        panels[1, column].set_xlabel(name.split(", ")[-1])
     return figure
 
 
@@ -81,12 +90,13 @@ def speedups(measured: Mapping[str, Mapping[int, float]]) -> ReportFigure:
     Args:
         measured: way of working -> number of processes -> speedup.
     """
+    colour = palette()
     figure = new_figure(3.4)
     ax = figure.subplots()
     sizes = sorted({size for by_size in measured.values() for size in by_size})
-    ax.plot(sizes, sizes, color=PALE, linewidth=7, solid_capstyle="butt", label="ideal")
-    for colour, (way, by_size) in zip((BLUE, VERMILLION, GREEN), measured.items(), strict=False):
-        ax.plot(list(by_size), list(by_size.values()), color=colour, marker="o", markersize=5.0, label=way)
+    ax.plot(sizes, sizes, color=colour.pale, linewidth=7, solid_capstyle="butt", label="ideal")
+    for shade, (way, by_size) in zip(colour.cycle(), measured.items(), strict=False):
+        ax.plot(list(by_size), list(by_size.values()), color=shade, marker="o", markersize=5.0, label=way)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.set_xticks(sizes)

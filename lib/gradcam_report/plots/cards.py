@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from ..formatting import percent, signed
-from .heatmaps import SIGNED, label_empty, overlay
+from .heatmaps import label_empty, overlay, signed_colours
 from .images import to_hwc
-from .style import BLUE, GREY, PALE, SMALL, VERMILLION, ReportFigure, bare, new_figure, styled
+from .style import SMALL, ReportFigure, bare, is_narrow, new_figure, palette, readable_on, styled, wide_only
 
 TOP = 0.55  # inches below a card's heading
 
@@ -72,12 +72,12 @@ def draw_probabilities(ax: Axes, card: Card) -> None:
     shown = card.shown_classes()
     rows, probabilities = np.arange(len(shown)), card.probabilities[shown]
     height, shift = (0.6, 0.0) if card.votes is None else (0.36, 0.2)
-    ax.barh(rows - shift, probabilities, height, color=BLUE)
+    ax.barh(rows - shift, probabilities, height, color=palette().blue)
     for row, value in zip(rows, probabilities, strict=True):
         ax.text(value + 0.03, row - shift, percent(value), va="center", fontsize=8)
     if card.votes is not None:
         shares = card.votes[shown] / card.votes.sum()
-        ax.barh(rows + shift, shares, height, color=PALE, edgecolor=GREY, linewidth=0.6)
+        ax.barh(rows + shift, shares, height, color=palette().pale, edgecolor=palette().grey, linewidth=0.6)
         for row, value in zip(rows, shares, strict=True):
             ax.text(value + 0.03, row + shift, f"{percent(value, 0)} of people", va="center", fontsize=8)
     ax.set_yticks(rows, [card.classes[c] for c in shown], fontsize=8)
@@ -88,9 +88,9 @@ def draw_probabilities(ax: Axes, card: Card) -> None:
 def draw_margin(ax: Axes, card: Card, title: str = "") -> None:
     """Draw the signed contributions of the cells, each with its number."""
     reach = float(np.abs(card.cells).max()) or 1.0
-    ax.imshow(card.cells, cmap=SIGNED, vmin=-reach, vmax=reach, interpolation="nearest")
+    drawn = ax.imshow(card.cells, cmap=signed_colours(), vmin=-reach, vmax=reach, interpolation="nearest")
     for (row, column), value in np.ndenumerate(card.cells):
-        colour = "white" if value < -0.65 * reach else "black"
+        colour = readable_on(drawn.to_rgba(np.array(value)))
         ax.text(column, row, signed(float(value)), ha="center", va="center", fontsize=8, color=colour)
     ax.set_title(title, **SMALL, pad=3)
     bare(ax)
@@ -111,7 +111,7 @@ def draw_maps(figure: ReportFigure, card: Card, left: float, top: float, tile: f
                 ax.set_ylabel(f"{method}\nfor {card.classes[number]}", fontsize=8, labelpad=3)
 
 
-@styled
+@wide_only
 def case_card(card: Card, heading: str, method: str = "Grad-CAM") -> ReportFigure:
     """Draw one image with everything known about it.
 
@@ -152,7 +152,7 @@ def at_a_glance(card: Card, method: str = "Grad-CAM", narrow: bool = False) -> R
         method: the maps' name.
         narrow: in one column, for a telephone, instead of two.
     """
-    size, corners, tile = NARROW if narrow else WIDE
+    size, corners, tile = NARROW if narrow or is_narrow() else WIDE
     figure = ReportFigure(figsize=size)
     label = "" if card.label is None else f", labelled {card.classes[card.label]}"
     headings = (
@@ -163,14 +163,14 @@ def at_a_glance(card: Card, method: str = "Grad-CAM", narrow: bool = False) -> R
     )
     for (left, top), (heading, line) in zip(corners, headings, strict=True):
         write(figure, left, top, heading, va="top", fontsize=9.5, fontweight="bold")
-        write(figure, left, top + 0.19, line, va="top", fontsize=8.5, color=GREY)
+        write(figure, left, top + 0.19, line, va="top", fontsize=8.5, color=palette().grey)
     image, prediction, maps, (left, top) = corners
     place(figure, image[0], image[1] + 0.42, 2.4, 2.4).imshow(to_hwc(card.image[None])[0], interpolation="nearest")
     draw_probabilities(place(figure, prediction[0] + 0.78, prediction[1] + 0.36, 1.75, 1.3), card)
     draw_maps(figure, card, maps[0] + 0.4, maps[1] + 0.6, tile, method)
     draw_margin(place(figure, left, top + 0.42, 1.5, 1.5), card)
     predicted, contrast = card.classes[card.predicted], card.classes[card.contrast]
-    key = ((VERMILLION, f"speaks for {predicted}"), (BLUE, f"speaks for {contrast}"))
+    key = ((palette().vermillion, f"speaks for {predicted}"), (palette().blue, f"speaks for {contrast}"))
     for number, (colour, text) in enumerate((*key, ("none", f"in all {signed(card.margin)}"))):
         line_top = top + 0.74 + 0.3 * number
         place(figure, left + 1.68, line_top, 0.17, 0.17).set_facecolor(colour)

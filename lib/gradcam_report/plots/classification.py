@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib
 import numpy as np
 import seaborn as sns
 from matplotlib.patches import Rectangle
@@ -9,23 +10,23 @@ from numpy.typing import ArrayLike
 
 from ..formatting import percent
 from .style import (
-    BLUE,
-    GREEN,
-    ORANGE,
-    PALE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    WIDTH,
-    YELLOW,
+    LIGHT,
+    Palette,
     ReportFigure,
+    is_narrow,
     new_figure,
+    palette,
+    readable_on,
+    stacked,
     styled,
+    width,
 )
 
-HEAT = "rocket_r"  # seaborn's perceptually uniform map, light for few
-# Ten colours that differ in hue or lightness; each class is also named at the middle of its points.
-CLASS_COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, YELLOW, "#332288", "#882255", "#999933")
+
+def class_colours(colour: Palette) -> tuple[str, ...]:
+    """Return ten colours that differ in hue or lightness; each class is also named at the middle of its points."""
+    more = ("#332288", "#882255", "#999933") if colour is LIGHT else ("#9C90F2", "#C94A7C", "#B5B54C")
+    return (*colour.cycle()[:6], colour.yellow, *more)
 
 
 @styled
@@ -36,11 +37,11 @@ def class_counts(counts_by_split: Mapping[str, ArrayLike], classes: Sequence[str
         counts_by_split: split's name -> int (C,).
         classes: C names.
     """
-    figure = new_figure(0.22 * len(classes) + 0.6)
-    panels = figure.subplots(1, len(counts_by_split), sharey=True, squeeze=False)[0]
+    figure, shape = stacked(len(counts_by_split), 0.22 * len(classes) + 0.6)
+    panels = figure.subplots(*shape, sharey=True, squeeze=False).ravel()
     for ax, (split, values) in zip(panels, counts_by_split.items(), strict=True):
         counts = np.asarray(values)
-        bars = ax.barh(list(classes), counts, color=BLUE, height=0.72)
+        bars = ax.barh(list(classes), counts, color=palette().blue, height=0.72)
         ax.bar_label(bars, [f"{count:,}" for count in counts], padding=3, fontsize=8)
         ax.set_title(f"{split}: {counts.sum():,}")
         ax.set_xlim(0, 1.4 * max(1, counts.max()))
@@ -61,32 +62,41 @@ def confusion_matrix(matrix: ArrayLike, classes: Sequence[str]) -> ReportFigure:
         matrix: int (C, C), rows are true classes, columns predicted ones; an empty cell is left blank.
         classes: C names.
     """
-    counts = np.asarray(matrix)
+    counts, colour = np.asarray(matrix), palette()
     values = 100 * counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     text = np.where(counts == 0, "", np.char.mod("%.1f", values))
+    if is_narrow():  # a decimal where it matters
+        text = np.where(values >= 10, np.char.mod("%.0f", values), text)
     right = np.eye(len(counts), dtype=bool)
-    figure = new_figure(6.2)
+    figure = new_figure(4.6 if is_narrow() else 6.2)
     ax = figure.subplots()
+    heat = matplotlib.colormaps["rocket_r" if colour is LIGHT else "rocket"]  # few mistakes have the page's colour
+    greatest = max(1, values[~right].max(initial=0))
     sns.heatmap(
         values,
         mask=right,
-        annot=text,
-        fmt="",
-        cmap=HEAT,
+        cmap=heat,
         vmin=0,
-        vmax=max(1, values[~right].max(initial=0)),
+        vmax=greatest,
         square=True,
         linewidths=1,
-        annot_kws={"fontsize": 8},
+        linecolor=colour.page,
         xticklabels=classes,
         yticklabels=classes,
-        cbar_kws={"label": "mistakes, % of the true class's images", "shrink": 0.8},
+        cbar_kws={"label": "mistakes, % of the true class", "shrink": 0.8}
+        | ({"location": "bottom"} if is_narrow() else {}),
         ax=ax,
     )
-    for i in range(len(counts)):
-        ax.add_patch(Rectangle((i, i), 1, 1, facecolor="#EDEDED", edgecolor="white"))
-        ax.text(i + 0.5, i + 0.5, text[i, i], ha="center", va="center", fontsize=8, weight="bold")
-    ax.set_xticklabels(ax.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
+    for row, column in np.ndindex(*counts.shape):
+        shade = colour.grid if row == column else heat(values[row, column] / greatest)
+        if row == column:
+            ax.add_patch(Rectangle((row, row), 1, 1, facecolor=shade, edgecolor=colour.page))
+        ax.text(column + 0.5, row + 0.5, str(text[row, column]), ha="center", va="center", fontsize=8,
+                color=readable_on(shade), weight="bold" if row == column else "normal")  # fmt: skip
+    ax.set_xticklabels(
+        ax.get_xticklabels(), rotation=90 if is_narrow() else 40, ha="right", va="center", rotation_mode="anchor"
+    )
+    ax.set_yticklabels(ax.get_yticklabels(), rotation=0)
     ax.set(xlabel="predicted class", ylabel="true class", anchor="W")
     ax.tick_params(length=0)
     ax.grid(visible=False)
@@ -106,13 +116,13 @@ def class_scores(precision: ArrayLike, recall: ArrayLike, f1: ArrayLike, classes
         classes: C names.
     """
     scores = 100 * np.array([precision, recall, f1], np.float64)
-    rows = np.arange(len(classes))
-    figure = new_figure(0.26 * len(classes) + 0.9)
+    rows, colour = np.arange(len(classes)), palette()
+    figure = new_figure(0.26 * len(classes) + (1.4 if is_narrow() else 0.9))
     ax = figure.subplots()
-    ax.hlines(rows, scores.min(axis=0), scores.max(axis=0), color=PALE, linewidth=2)
-    ax.plot(scores[0], rows, "o", color=BLUE, markersize=6.5, label="precision")
-    ax.plot(scores[1], rows, "s", color=ORANGE, markersize=6.5, label="recall")
-    ax.plot(scores[2], rows, "|", color="black", markersize=11, markeredgewidth=2, label="F1, their harmonic mean")
+    ax.hlines(rows, scores.min(axis=0), scores.max(axis=0), color=colour.pale, linewidth=2)
+    ax.plot(scores[0], rows, "o", color=colour.blue, markersize=6.5, label="precision")
+    ax.plot(scores[1], rows, "s", color=colour.orange, markersize=6.5, label="recall")
+    ax.plot(scores[2], rows, "|", color=colour.ink, markersize=11, markeredgewidth=2, label="F1, their harmonic mean")
     for row, value in enumerate(scores[2] / 100):
         ax.text(
             1.01,
@@ -127,7 +137,7 @@ def class_scores(precision: ArrayLike, recall: ArrayLike, f1: ArrayLike, classes
     ax.set_ylim(len(classes) - 0.5, -0.5)
     ax.set_xlabel("score (%)")
     ax.tick_params(axis="y", length=0)
-    figure.legend(loc="outside upper center", ncols=3)
+    figure.legend(loc="outside upper center", ncols=1 if is_narrow() else 3)
     return figure
 
 
@@ -146,20 +156,21 @@ def embedding(
         classes: at most ten names.
     """
     labels, wrong = np.asarray(labels), np.asarray(wrong, bool)
-    figure = new_figure(WIDTH / len(points) + 0.5)
-    axes = figure.subplots(1, len(points), squeeze=False)[0]
+    colour, shades = palette(), class_colours(palette())
+    figure, shape = stacked(len(points), width() / (1 if is_narrow() else len(points)), extra=0.5)
+    axes = figure.subplots(*shape, squeeze=False).ravel()
     for ax, (title, values) in zip(axes, points.items(), strict=True):
         xy = np.asarray(values, np.float64)
         for number, name in enumerate(classes):
             own = labels == number
-            ax.scatter(*xy[own].T, s=5, color=CLASS_COLOURS[number], linewidths=0, alpha=0.7, rasterized=True)
+            ax.scatter(*xy[own].T, s=5, color=shades[number], linewidths=0, alpha=0.7, rasterized=True)
             if own.any() and ax is axes[-1]:
-                box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
+                box = {"facecolor": colour.page, "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
                 ax.text(*np.median(xy[own], axis=0), name, ha="center", va="center", fontsize=8, weight="bold",
                         bbox=box, zorder=5)  # fmt: skip
-        ax.scatter(*xy[wrong].T, s=16, facecolors="none", edgecolors="black", linewidths=0.6, label="misclassified")
+        ax.scatter(*xy[wrong].T, s=16, facecolors="none", edgecolors=colour.ink, linewidths=0.6, label="misclassified")
         ax.set(title=title, xticks=[], yticks=[])
         ax.grid(visible=False)
-        ax.spines[:].set_color(PALE)
+        ax.spines[:].set_color(colour.pale)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center")
     return figure

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import ArrayLike
 
 from ..formatting import percent
-from .style import BLUE, GREEN, GREY, ORANGE, VERMILLION, ReportFigure, new_figure, styled
+from .style import ReportFigure, is_narrow, new_figure, palette, styled
 
 
 @styled
@@ -19,22 +19,30 @@ def reliability(panels: Mapping[str, Sequence[ArrayLike]]) -> ReportFigure:
         panels: title -> (edges, confidence, accuracy, count) of B bins: float (B + 1,) from 0 to 1; the means in each
             bin, float (B,), 0-1, not used where a bin is empty; int (B,).
     """
-    figure = new_figure(4.4)
-    axes = figure.subplots(2, len(panels), sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1])
-    for (ax, below), (title, bins) in zip(axes.T, panels.items(), strict=True):
+    colour = palette()
+    if is_narrow():
+        figure = new_figure(4.0 * len(panels) + 0.4)
+        axes = figure.subplots(2 * len(panels), 1, sharex=True, squeeze=False, height_ratios=[3, 1] * len(panels))
+        pairs = axes.reshape(-1, 2)
+    else:
+        figure = new_figure(4.4)
+        pairs = figure.subplots(2, len(panels), sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1]).T
+    for number, ((ax, below), (title, bins)) in enumerate(zip(pairs, panels.items(), strict=True)):
         edges, confidence, accuracy, count = (np.asarray(values, np.float64) for values in bins)
         left, width, filled = 100 * edges[:-1], 100 * np.diff(edges), count > 0
         right, gap = 100 * accuracy[filled], 100 * (confidence - accuracy)[filled]
-        ax.bar(left[filled], right, width[filled], align="edge", color=BLUE, edgecolor="white", label="accuracy")
-        ax.bar(left[filled], gap, width[filled], bottom=right, align="edge", color=VERMILLION, alpha=0.35,
-               hatch="///", edgecolor="white", label="gap to the mean confidence")  # fmt: skip
-        ax.plot([0, 100], [0, 100], color=GREY, linewidth=1, linestyle=(0, (4, 2)))
+        ax.bar(left[filled], right, width[filled], align="edge", color=colour.blue, edgecolor=colour.page,
+               label="accuracy")  # fmt: skip
+        ax.bar(left[filled], gap, width[filled], bottom=right, align="edge", color=colour.vermillion, alpha=0.35,
+               hatch="///", edgecolor=colour.page, label="gap to the mean confidence")  # fmt: skip
+        ax.plot([0, 100], [0, 100], color=colour.grey, linewidth=1, linestyle=(0, (4, 2)))
         ax.set(xlim=(0, 100), ylim=(0, 100), title=title)
-        below.bar(left, 100 * count / count.sum(), width, align="edge", color=GREY, edgecolor="white")
+        below.bar(left, 100 * count / count.sum(), width, align="edge", color=colour.grey, edgecolor=colour.page)
         below.set(ylim=(0, 100), xlabel="confidence (%)")
-    axes[0, 0].set_ylabel("answers that are right (%)")
-    axes[1, 0].set_ylabel("of all\nanswers (%)")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+        if number == 0 or is_narrow():
+            ax.set_ylabel("answers that are right (%)")
+            below.set_ylabel("of all\nanswers (%)")
+    figure.legend(*pairs[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
@@ -53,11 +61,11 @@ def selective_accuracy(
     figure = new_figure(2.8)
     ax = figure.subplots()
     start = np.searchsorted(coverage, 0.02)  # the accuracy of a handful of answers is noise
-    ax.plot(100 * coverage[start:], 100 * accuracy[start:], color=BLUE, linewidth=2)
+    ax.plot(100 * coverage[start:], 100 * accuracy[start:], color=palette().blue, linewidth=2)
     for mark in marks:
         at = min(int(np.searchsorted(coverage, mark)), len(coverage) - 1)
         point = (100 * coverage[at], 100 * accuracy[at])
-        ax.plot(*point, "o", color=VERMILLION)
+        ax.plot(*point, "o", color=palette().vermillion)
         ax.annotate(percent(accuracy[at], 2), point, xytext=(-4, -5), textcoords="offset points", ha="right",
                     va="top", fontsize=8.5)  # fmt: skip
     low = min(99.0, 100 * float(accuracy[start:].min()))
@@ -75,18 +83,19 @@ def confidence_histogram(confidence: ArrayLike, correct: ArrayLike) -> ReportFig
         correct: bool (N,).
     """
     confidence, correct = np.asarray(confidence, np.float64), np.asarray(correct, bool)
+    colours = palette()
     figure = new_figure(3.6)
     panels = figure.subplots(2, 1, sharex=True)
     for ax, name, chosen, colour in zip(
-        panels, ("right", "wrong"), (correct, ~correct), (BLUE, VERMILLION), strict=True
+        panels, ("right", "wrong"), (correct, ~correct), (colours.blue, colours.vermillion), strict=True
     ):
         values = 100 * confidence[chosen]
         title = f"{name} answers: {len(values):,}"
         if len(values):
-            sns.histplot(x=values, bins=40, binrange=(0, 100), color=colour, alpha=1, edgecolor="white", ax=ax)
+            sns.histplot(x=values, bins=40, binrange=(0, 100), color=colour, alpha=1, edgecolor=colours.page, ax=ax)
             median = float(np.median(values))
-            ax.axvline(median, color="black", linewidth=1.2, linestyle=(0, (3, 2)))
-            title += f", half of them above {percent(median / 100)} (dashed)"
+            ax.axvline(median, color=colours.ink, linewidth=1.2, linestyle=(0, (3, 2)))
+            title += f",{chr(10) if is_narrow() else ' '}half of them above {percent(median / 100)} (dashed)"
         ax.set_title(title)
         ax.set(xlim=(0, 100), ylabel="images")
         ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -106,16 +115,17 @@ def human_agreement(confidence: ArrayLike, shares: ArrayLike, kinds: ArrayLike, 
         names: at most four kinds of errors.
     """
     confidence, shares, kinds = np.asarray(confidence, np.float64), np.asarray(shares, np.float64), np.asarray(kinds)
-    figure = new_figure(3.8)
+    colours = palette()
+    figure = new_figure(4.4 if is_narrow() else 3.8)
     ax = figure.subplots()
-    styles = zip(names, (VERMILLION, ORANGE, BLUE, GREEN), "sD^o", strict=False)
+    styles = zip(names, (colours.vermillion, colours.orange, colours.blue, colours.green), "sD^o", strict=False)
     for number, (name, colour, marker) in enumerate(styles):
         own = kinds == number
-        ax.scatter(100 * confidence[own], 100 * shares[own], s=16, color=colour, marker=marker, alpha=0.6,
+        ax.scatter(100 * confidence[own], 100 * shares[own], s=16, color=colour, marker=marker, alpha=0.75,
                    linewidths=0, label=f"{name}: {own.sum()}")  # fmt: skip
     if not len(confidence):
         ax.text(0.5, 0.5, "nobody was asked about these images", ha="center", va="center", transform=ax.transAxes)
     ax.set(xlim=(0, 100), ylim=(-3, 103))
     ax.set(xlabel="the network's confidence in its answer (%)", ylabel="people who chose the label (%)")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=len(names))
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=1 if is_narrow() else len(names))
     return figure

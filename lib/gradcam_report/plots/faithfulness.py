@@ -6,11 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from .style import BLACK, BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, SKY, VERMILLION, ReportFigure, new_figure, styled
+from .style import ReportFigure, is_narrow, new_figure, palette, stacked, styled
 
 Estimate = tuple[float, float, float]  # mean, and both ends of its 95 % interval
-# Told apart by colour and by marker.
-LINES = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (ORANGE, "D"), (PURPLE, "v"), (SKY, "P"), (BLACK, "X"))
+MARKERS = "os^DvPX"  # with the colours of `Palette.cycle`
 BASELINE_DASHES = ((0, (4, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)), (0, (8, 2)))
 
 
@@ -26,19 +25,21 @@ def mean_scores(
         lower_is_better: the metrics in which a low score is a good one.
     """
     names = list(next(iter(panels.values())))
-    figure = new_figure(0.9 + 0.2 * len(names))
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    colours = palette()
+    figure, shape = stacked(len(panels), 0.9 + 0.2 * len(names))
+    axes = figure.subplots(*shape, sharey=True, squeeze=False).ravel()
     rows, is_baseline = np.arange(len(names)), np.array([name in baselines for name in names])
     for ax, (metric, scores) in zip(axes, panels.items(), strict=True):
         values = np.array([scores[name] for name in names], np.float64)
-        for chosen, colour, marker in ((~is_baseline, BLUE, "o"), (is_baseline, GREY, "s")):
+        for chosen, colour, marker in ((~is_baseline, colours.blue, "o"), (is_baseline, colours.grey, "s")):
             reach = np.abs(values[chosen, 1:] - values[chosen, :1]).T
             ax.errorbar(values[chosen, 0], rows[chosen], xerr=reach, fmt=marker, color=colour, markersize=4.5,
                         linewidth=1.3)  # fmt: skip
         low = metric in lower_is_better
         if is_baseline.any():
             means = values[is_baseline, 0]
-            ax.axvline(means.min() if low else means.max(), color=VERMILLION, linewidth=1, linestyle=(0, (4, 2)))
+            ax.axvline(means.min() if low else means.max(), color=colours.vermillion, linewidth=1,
+                       linestyle=(0, (4, 2)))  # fmt: skip
         ax.set_title(f"{metric}\n{'← lower is better' if low else 'higher is better →'}", fontsize=8.5)
         ax.grid(visible=False, axis="y")
         ax.tick_params(axis="y", length=0)
@@ -49,10 +50,10 @@ def mean_scores(
 
 def draw_lines(ax: Axes, lines: Mapping[str, ArrayLike], baselines: Collection[str], x: ArrayLike) -> None:
     """Draw named lines over `x`, the baselines dashed and grey."""
-    styles, dashes = iter(LINES), iter(BASELINE_DASHES)
+    styles, dashes = zip(palette().cycle(), MARKERS, strict=True), iter(BASELINE_DASHES)
     for name, values in lines.items():
         if name in baselines:
-            ax.plot(x, np.asarray(values), color=GREY, linewidth=1.4, linestyle=next(dashes), label=name)
+            ax.plot(x, np.asarray(values), color=palette().grey, linewidth=1.4, linestyle=next(dashes), label=name)
         else:
             colour, marker = next(styles)
             ax.plot(x, np.asarray(values), color=colour, marker=marker, markersize=4, label=name)
@@ -67,15 +68,15 @@ def deletion_insertion(curves: Mapping[str, Mapping[str, ArrayLike]], baselines:
             explainers besides four baselines.
         baselines: the explainers that do not use the network.
     """
-    figure = new_figure(3.4)
-    axes = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+    figure, shape = stacked(len(curves), 2.8 if is_narrow() else 3.4, extra=1.2 if is_narrow() else 0)
+    axes = figure.subplots(*shape, sharey=True, squeeze=False).ravel()
     for ax, (experiment, lines) in zip(axes, curves.items(), strict=True):
         steps = len(np.asarray(next(iter(lines.values()))))
         percents = {name: 100 * np.asarray(values) for name, values in lines.items()}
         draw_lines(ax, percents, baselines, np.linspace(0, 100, steps))
         ax.set(title=experiment, xlabel="pixels replaced (%)", ylim=(0, 100), xlim=(0, 100))
     axes[0].set_ylabel("mean probability of the class (%)")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=1 if is_narrow() else 4)
     return figure
 
 
@@ -86,15 +87,19 @@ def model_randomization(scores: Mapping[str, Mapping[str, Estimate]]) -> ReportF
     Args:
         scores: part randomized last -> explainer -> (mean rank correlation, low, high), the first part first.
     """
-    figure = new_figure(3.3)
+    figure = new_figure(4.6 if is_narrow() else 3.3)
     ax = figure.subplots()
     parts, x = list(scores), np.arange(len(scores) + 1)
     estimates = {name: np.array([scores[part][name] for part in parts]) for name in scores[parts[0]]}
     draw_lines(ax, {name: [1.0, *values[:, 0]] for name, values in estimates.items()}, (), x)
     for line, values in zip(ax.get_lines(), estimates.values(), strict=True):
         ax.fill_between(x[1:], values[:, 1], values[:, 2], color=line.get_color(), alpha=0.15, linewidth=0)
-    ax.axhline(0, color=PALE, linewidth=1)
+    ax.axhline(0, color=palette().pale, linewidth=1)
     ax.set_xticks(x, ["nothing", *(f"+ {part}" if i else part for i, part in enumerate(parts))])
     ax.set(xlabel="made random", ylabel="rank correlation", ylim=(None, 1.05))
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    if is_narrow():
+        ax.tick_params(axis="x", rotation=40)
+        figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center")
+    else:
+        ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure

@@ -12,9 +12,8 @@ from PIL import Image
 
 from ..formatting import signed
 from .images import to_hwc
-from .style import BLUE, GREY, SMALL, VERMILLION, WIDTH, ReportFigure, bare, new_figure, styled, text_width
+from .style import SMALL, ReportFigure, bare, is_narrow, new_figure, palette, styled, text_width, wide_only, width
 
-SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, "white", VERMILLION])  # against, nothing, for
 COLOURS = "plasma"  # perceptually uniform, and no shade of it is grey like the image underneath
 ALPHA = 0.75
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
@@ -50,6 +49,12 @@ def blended_colours() -> ListedColormap:
     return ListedColormap(overlay(np.full((1, 256, 3), 128, np.uint8), np.linspace(0, 1, 256)[None])[0])
 
 
+def signed_colours() -> LinearSegmentedColormap:
+    """Return the colours of signed contributions: blue against, the page's own for nothing, vermillion for."""
+    colour = palette()
+    return LinearSegmentedColormap.from_list("signed", [colour.blue, colour.page, colour.vermillion])
+
+
 def column_starts(sizes: Sequence[int]) -> NDArray[np.float64]:
     """Return the left edge of each column in tile widths: the image, then each group of columns after a wider gap."""
     group = np.concatenate([[0], *(np.full(size, number + 1) for number, size in enumerate(sizes))])
@@ -70,14 +75,14 @@ def headings(ax: Axes, starts: NDArray[np.float64], groups: Mapping[str, Sequenc
     for text, columns in groups.items():
         left, right = starts[first], starts[first + len(columns) - 1] + 1
         words = text.replace(" for ", " for\n") if broken else text
-        ax.plot([left, right], [rule, rule], color=GREY, linewidth=1, clip_on=False)
+        ax.plot([left, right], [rule, rule], color=palette().grey, linewidth=1, clip_on=False)
         ax.text((left + right) / 2, rule - 0.05 / tile, words, ha="center", va="bottom", weight="bold", fontsize=9)
         first += len(columns)
 
 
 def label_empty(ax: Axes, left: float, top: float) -> None:
     """Write on a tile that its map is empty, which is a result, not a failure."""
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
+    box = {"facecolor": palette().page, "edgecolor": "none", "pad": 1, "alpha": 0.85}
     ax.text(left + 0.5, top + 0.5, EMPTY, ha="center", va="center", fontsize=8, linespacing=1.1, bbox=box)
 
 
@@ -92,14 +97,15 @@ def margin_maps(
         cells: float (N, h, w), signed contributions to the margin, in logits; all maps share one symmetric scale.
         titles: N texts above the images.
         sums: float (N,), the margins, written under the maps.
-        columns: images per row.
+        columns: images per row; three on a phone.
         other: name of the contrast class in the colour bar's label.
     """
+    columns = min(columns, 3) if is_narrow() else columns
     tiles, cells, sums = to_hwc(images), np.asarray(cells, np.float64), np.asarray(sums, np.float64)
     reach = float(np.abs(cells).max(initial=1e-9))
     rows = -(-len(tiles) // columns)
     lines = max((title.count("\n") + 1 for title in titles), default=1)
-    figure = new_figure(rows * (2 * WIDTH / columns + 0.16 * lines + 0.35) + 0.6)
+    figure = new_figure(rows * (2 * width() / columns + 0.16 * lines + 0.35) + 0.6)
     grid = figure.subplots(2 * rows, columns, squeeze=False)
     for ax in grid.ravel():
         ax.set_axis_off()
@@ -107,15 +113,16 @@ def margin_maps(
         above, below = (grid[2 * (number // columns) + half, number % columns] for half in (0, 1))
         above.imshow(tile, interpolation="nearest")
         above.set_title(title, **SMALL, linespacing=1.25, pad=3)
-        drawn = below.imshow(heat, cmap=SIGNED, vmin=-reach, vmax=reach, interpolation="nearest")
+        drawn = below.imshow(heat, cmap=signed_colours(), vmin=-reach, vmax=reach, interpolation="nearest")
         below.set_title(f"sum {signed(margin)}", **SMALL, pad=3)
     if len(tiles):
         bar = figure.colorbar(drawn, ax=grid, location="bottom", aspect=50, pad=0.02)
-        bar.set_label(f"what each cell adds to logit(predicted) − logit({other})")
+        line = "\n" if is_narrow() else " "
+        bar.set_label(f"what each cell adds to{line}logit(predicted) − logit({other})")
     return figure
 
 
-@styled
+@wide_only
 def cam_grid(
     images: ArrayLike,
     maps: Mapping[str, Mapping[str, ArrayLike]],
@@ -134,7 +141,7 @@ def cam_grid(
     if len(row_titles) != len(tiles):
         raise ValueError(f"{len(tiles)} images need as many row titles, not {len(row_titles)}")
     starts = column_starts([len(columns) for columns in maps.values()])
-    tile = min(1.1, (WIDTH - max(map(text_width, row_titles)) - 0.2) / (starts[-1] + 1))  # inches
+    tile = min(1.1, (width() - max(map(text_width, row_titles)) - 0.2) / (starts[-1] + 1))  # inches
     figure = new_figure(tile * (1 + GAP) * len(tiles) + 1.3)
     ax = figure.subplots()
     bare(ax)

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from numpy.typing import ArrayLike, NDArray
 
-from .style import GREY, SMALL, WIDTH, ReportFigure, bare, new_figure, styled, text_width, wrap
+from .style import SMALL, ReportFigure, bare, is_narrow, new_figure, palette, styled, text_width, width, wrap
 
 LINE = 0.16  # inches that a line of text takes
 
@@ -28,15 +29,20 @@ def to_hwc(images: ArrayLike) -> NDArray[np.uint8]:
     raise ValueError(f"images must be (N, 3, H, W) or (N, H, W, 3), not {array.shape}")
 
 
-def mosaic(images: NDArray[np.uint8], columns: int, gap: int = 2) -> NDArray[np.uint8]:
-    """Return images (N, H, W) or (N, H, W, 3) side by side, row by row, with white gaps of `gap` pixels between."""
+def mosaic(images: NDArray[np.uint8], columns: int, gap: int = 2, fill: ArrayLike = 255) -> NDArray[np.uint8]:
+    """Return images (N, H, W) or (N, H, W, 3) side by side, row by row, between them `gap` pixels of `fill`."""
     rows = math.ceil(len(images) / columns)
-    height, width = images.shape[1] + gap, images.shape[2] + gap
-    canvas = np.full((rows * height - gap, columns * width - gap, *images.shape[3:]), 255, np.uint8)
+    down, across = images.shape[1] + gap, images.shape[2] + gap
+    canvas = np.full((rows * down - gap, columns * across - gap, *images.shape[3:]), fill, np.uint8)
     for position, image in enumerate(images):
-        top, left = position // columns * height, position % columns * width
+        top, left = position // columns * down, position % columns * across
         canvas[top : top + images.shape[1], left : left + images.shape[2]] = image
     return canvas
+
+
+def page_colour() -> NDArray[np.uint8]:
+    """Return the page's background as uint8 (3,)."""
+    return np.round(255 * np.array(to_rgb(palette().page))).astype(np.uint8)
 
 
 def show(ax: Axes, image: NDArray[np.uint8]) -> None:
@@ -53,16 +59,18 @@ def image_grid(images: ArrayLike, titles: Sequence[str], columns: int = 5, note:
     Args:
         images: uint8 (N, 3, H, W) or (N, H, W, 3), 0-255.
         titles: N texts, of one or more lines; a line wider than its image is broken.
-        columns: images per row.
+        columns: images per row; half as many on a phone if they have titles.
         note: a line under the grid.
     """
     tiles = to_hwc(images)
+    if is_narrow() and any(titles):
+        columns = math.ceil(columns / 2)
     if len(titles) != len(tiles):
         raise ValueError(f"{len(tiles)} images need as many titles, not {len(titles)}")
     rows = max(1, math.ceil(len(tiles) / columns))
-    titles = [wrap(title, WIDTH / columns - 0.1) for title in titles]
+    titles = [wrap(title, width() / columns - 0.1) for title in titles]
     lines = max((title.count("\n") + 1 for title in titles), default=1)
-    figure = new_figure(rows * (WIDTH / columns - 0.05 + LINE * lines) + (2 * LINE if note else 0))
+    figure = new_figure(rows * (width() / columns - 0.05 + LINE * lines) + (2 * LINE if note else 0))
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, tile, title in zip(grid, tiles, titles, strict=False):
         show(ax, tile)
@@ -70,42 +78,52 @@ def image_grid(images: ArrayLike, titles: Sequence[str], columns: int = 5, note:
     for ax in grid[len(tiles) :]:
         ax.set_axis_off()
     if note:
-        figure.supxlabel(note, fontsize=8, color=GREY)
+        figure.supxlabel(wrap(note, width()), fontsize=8, color=palette().grey)
     return figure
 
 
 @styled
 def class_samples(images: ArrayLike, labels: ArrayLike, classes: Sequence[str], per_class: int = 6) -> ReportFigure:
-    """Draw the first images of each class, one class per column.
+    """Draw the first images of each class, one class per column; on a phone one class per row.
 
     Args:
         images: uint8 (N, 3, H, W) or (N, H, W, 3), 0-255.
         labels: int (N,), positions in `classes`.
-        classes: names, one column each; a class with fewer than `per_class` images leaves its column's end white.
+        classes: names, one column each; a class with fewer than `per_class` images leaves its column's end empty.
         per_class: images per class.
     """
     tiles, labels = to_hwc(images), np.asarray(labels)
-    ordered = np.full((per_class, len(classes), *tiles.shape[1:]), 255, np.uint8)
+    ordered = np.full((len(classes), per_class, *tiles.shape[1:]), page_colour(), np.uint8)
     for label in range(len(classes)):
         found = tiles[labels == label][:per_class]
-        ordered[: len(found), label] = found
-    tile = WIDTH / len(classes)
-    wide = max(map(text_width, classes)) > tile
-    figure = new_figure(tile * per_class + (0.7 if wide else 0.3))
+        ordered[label, : len(found)] = found
+    longest = max(map(text_width, classes))
+    if is_narrow():
+        tile, rotation, extra = (width() - longest - 0.2) / per_class, 0, 0.1
+        tall = tile * len(classes)
+    else:
+        tile = width() / len(classes)
+        rotation, extra = (25, 0.7) if longest > tile else (0, 0.3)
+        tall, ordered = tile * per_class, ordered.swapaxes(0, 1)
+    figure = new_figure(tall + extra)
     ax = figure.subplots()
-    ax.imshow(mosaic(ordered.reshape(-1, *tiles.shape[1:]), len(classes)), interpolation="nearest")
+    canvas = mosaic(ordered.reshape(-1, *tiles.shape[1:]), ordered.shape[1], fill=page_colour())
+    ax.imshow(canvas, interpolation="nearest")
     bare(ax)
-    ax.xaxis.tick_top()
-    pitch = tiles.shape[2] + 2
-    ax.set_xticks([pitch * (label + 0.5) - 1.5 for label in range(len(classes))], classes, rotation=25 if wide else 0)
-    ax.set_anchor("N")
+    places = (tiles.shape[2] + 2) * (np.arange(len(classes)) + 0.5) - 1.5
+    if is_narrow():
+        ax.set_yticks(places, classes)
+    else:
+        ax.xaxis.tick_top()
+        ax.set_xticks(places, classes, rotation=rotation)
+    ax.set_anchor("NW" if is_narrow() else "N")
     ax.tick_params(length=0)
     return figure
 
 
 @styled
 def augmentations(original: ArrayLike, variants: ArrayLike, columns: int = 6) -> ReportFigure:
-    """Draw one image beside its augmented variants.
+    """Draw one image beside its augmented variants, on a phone above them.
 
     Args:
         original: uint8 (3, H, W) or (H, W, 3), 0-255.
@@ -114,13 +132,18 @@ def augmentations(original: ArrayLike, variants: ArrayLike, columns: int = 6) ->
     """
     image, tiles = to_hwc(np.asarray(original)[None])[0], to_hwc(variants)
     rows = math.ceil(len(tiles) / columns)
-    share = min(rows, 2)  # the original is as large as one or two variants
-    figure = new_figure((WIDTH - 0.4) / (columns + share) * rows + 0.4)
-    left, right = figure.subplots(1, 2, width_ratios=[share, columns])
-    show(left, image)
-    left.set_title("original")
-    show(right, mosaic(tiles, columns))
-    right.set_title("as the network sees it in training")
+    if is_narrow():
+        tile, share = (width() - 0.2) / columns, 2
+        figure = new_figure(tile * (rows + share) + 0.7)
+        one, others = figure.subplots(2, 1, height_ratios=[share, rows])
+    else:
+        share = min(rows, 2)  # the original is as large as one or two variants
+        figure = new_figure((width() - 0.4) / (columns + share) * rows + 0.4)
+        one, others = figure.subplots(1, 2, width_ratios=[share, columns])
+    show(one, image)
+    one.set_title("original")
+    show(others, mosaic(tiles, columns, fill=page_colour()))
+    others.set_title("as the network sees it in training")
     return figure
 
 
@@ -130,6 +153,8 @@ def nearest_neighbours(
 ) -> ReportFigure:
     """Draw one row per image: the image, then its nearest neighbours, each with its title above.
 
+    On a phone an image's row is broken in two, below its own title.
+
     Args:
         images: uint8 (N, 3, H, W), 0-255.
         row_titles: N texts, of one or more lines.
@@ -137,14 +162,31 @@ def nearest_neighbours(
         near_titles: N times K texts of one line.
     """
     tiles, near = to_hwc(images), np.asarray(near)
-    columns = near.shape[1]
-    tile = min(1.0, (WIDTH - max(map(text_width, row_titles)) - 0.4) / (columns + 1.3))
-    figure = new_figure((tile + 0.2) * len(tiles) + 0.3)
-    axes = figure.subplots(len(tiles), columns + 1, squeeze=False)
+    count = near.shape[1]
+    rows, columns = (2, math.ceil(count / 2) + 1) if is_narrow() else (1, count + 1)
+    figure = new_figure(_neighbours_height(len(tiles), rows, columns, row_titles))
+    axes = figure.subplots(rows * len(tiles), columns, squeeze=False)
     for row, (image, title) in enumerate(zip(tiles, row_titles, strict=True)):
-        for ax, picture, text in zip(axes[row], [image, *to_hwc(near[row])], ["", *near_titles[row]], strict=True):
+        own, *free = axes[rows * row : rows * (row + 1)].ravel()
+        places = [own, *(ax for ax in free if rows == 1 or ax is not axes[rows * row + 1, 0])]
+        for ax in free:
+            ax.set_axis_off()
+        for ax, picture, text in zip(places, [image, *to_hwc(near[row])], ["", *near_titles[row]], strict=False):
+            ax.set_axis_on()
             ax.imshow(picture, interpolation="nearest")
             ax.set_title(text, **SMALL, pad=2, loc="center")
             bare(ax)
-        axes[row, 0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=8, labelpad=4)
+        if rows == 1:
+            own.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=8, labelpad=4)
+        else:
+            below = axes[rows * row + 1, 0]
+            below.text(0, 1, wrap(title, width() / columns), transform=below.transAxes, va="top", fontsize=8)
     return figure
+
+
+def _neighbours_height(count: int, rows: int, columns: int, titles: Sequence[str]) -> float:
+    """Return the height in inches of `count` images, each with `rows` rows of `columns` pictures."""
+    if rows == 1:
+        tile = min(1.0, (width() - max(map(text_width, titles)) - 0.4) / (columns + 0.3))
+        return (tile + 0.2) * count + 0.3
+    return count * (2 * (width() / columns + 0.1) + 0.1) + 0.2

@@ -9,7 +9,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from .style import BLUE, GREY, PALE, VERMILLION, VERMILLION_TEXT, WIDTH, ReportFigure, new_figure, styled, text_width
+from .style import ReportFigure, new_figure, palette, styled, text_width, width, wrap
 
 
 def loss_limits(losses: NDArray[np.float64], smoothed: NDArray[np.float64]) -> tuple[float, float]:
@@ -29,14 +29,15 @@ def mark_rules(ax: Axes, suggestions: Mapping[str, float], chosen: str) -> None:
 
     Each flag has a row of its own, the smallest rate's on top, so names stay apart however near the rates are.
     """
+    colour = palette()
     low, high = np.log(ax.get_xlim())
     for row, name in enumerate(sorted(suggestions, key=lambda rule: suggestions[rule], reverse=True)):
         lr, used = suggestions[name], name == chosen
         text = f" {name} {lr:.3g} "
-        outside = (np.log(lr) - low) / (high - low) + text_width(text, 9) / (WIDTH - 0.8) > 1
-        line: dict[str, Any] = {"color": GREY, "linewidth": 1.0, "linestyle": (0, (4, 2))}
+        outside = (np.log(lr) - low) / (high - low) + text_width(text, 9) / (width() - 0.8) > 1
+        line: dict[str, Any] = {"color": colour.grey, "linewidth": 1.0, "linestyle": (0, (4, 2))}
         if used:
-            line = {"color": VERMILLION, "linewidth": 2.0, "linestyle": "-"}
+            line = {"color": colour.vermillion, "linewidth": 2.0, "linestyle": "-"}
         ax.axvline(lr, gid=f"rule:{name}", **line)
         ax.annotate(
             text,
@@ -46,11 +47,11 @@ def mark_rules(ax: Axes, suggestions: Mapping[str, float], chosen: str) -> None:
             textcoords="offset points",
             ha="right" if outside else "left",
             va="center",
-            color=VERMILLION_TEXT if used else "black",
+            color=colour.vermillion_text if used else colour.ink,
             weight="bold" if used else "normal",
             fontsize=8.5,
             zorder=20 - row,  # a name hides the lines that pass behind it on their way up
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0},
+            bbox={"facecolor": colour.page, "edgecolor": "none", "pad": 0},
             arrowprops={"arrowstyle": "-", "shrinkA": 0, "shrinkB": 0, "relpos": (float(outside), 0.5), **line},
         )
 
@@ -71,10 +72,11 @@ def lr_range_test(
     if chosen not in suggestions:
         raise ValueError(f"the chosen rule {chosen!r} is not among {', '.join(suggestions)}")
     lrs, losses, smoothed = (np.asarray(values, np.float64) for values in (lrs, losses, smoothed))
+    colour = palette()
     figure = new_figure(3.5 + 0.2 * len(suggestions))
     ax = figure.subplots()
-    ax.plot(lrs, losses, color=PALE, linewidth=0.8, label="each batch")
-    ax.plot(lrs, smoothed, color=BLUE, linewidth=2.2, label="smoothed")
+    ax.plot(lrs, losses, color=colour.pale, linewidth=0.8, label="each batch")
+    ax.plot(lrs, smoothed, color=colour.blue, linewidth=2.2, label="smoothed")
     ax.set_xscale("log")
     ax.set_xlim(lrs.min(), lrs.max())
     bottom, top = loss_limits(losses, smoothed)
@@ -83,7 +85,7 @@ def lr_range_test(
     mark_rules(ax, {name: lr for name, lr in suggestions.items() if lr is not None}, chosen)
     chosen_lr = suggestions[chosen]
     if chosen_lr is not None:
-        ax.plot(chosen_lr, np.interp(chosen_lr, lrs, smoothed), "o", color=VERMILLION, markersize=7, zorder=5)
+        ax.plot(chosen_lr, np.interp(chosen_lr, lrs, smoothed), "o", color=colour.vermillion, markersize=7, zorder=5)
     notes = ["learning rate (log scale)"]
     finite = smoothed[np.isfinite(smoothed)]
     if len(finite) and finite.max() > top:
@@ -92,7 +94,7 @@ def lr_range_test(
         notes.append(f"Left out: {bad} non-finite loss{'es' if bad > 1 else ''}.")
     if silent := [name for name, lr in suggestions.items() if lr is None]:
         notes.append(f"No suggestion from: {', '.join(silent)}.")
-    ax.set(xlabel="\n".join(notes), ylabel="training loss (cross-entropy)")
+    ax.set(xlabel="\n".join(wrap(note, width() - 0.6, 9) for note in notes), ylabel="training loss (cross-entropy)")
     ax.legend(loc="best", frameon=True, framealpha=0.85, edgecolor="none")
     return figure
 
@@ -113,13 +115,13 @@ def accuracy_by_peak(
     known = {name: lr for name, lr in suggestions.items() if lr is not None}
     figure = new_figure(3.0 + 0.2 * len(known))
     ax = figure.subplots()
-    ax.plot(lrs, percents, color=BLUE, marker="o")
+    ax.plot(lrs, percents, color=palette().blue, marker="o")
     best = int(percents.argmax())
     for number, (lr, value) in enumerate(zip(lrs, percents, strict=True)):
         weight = "bold" if number == best else "normal"
         ax.annotate(f"{value:.1f}", (lr, value), xytext=(0, -12), textcoords="offset points", ha="center",
                     fontsize=8, weight=weight, zorder=5,
-                    path_effects=[withStroke(linewidth=3, foreground="white")])  # fmt: skip
+                    path_effects=[withStroke(linewidth=3, foreground=palette().page)])  # fmt: skip
     ax.set_xscale("log")
     ax.set_xlim(0.8 * min([lrs.min(), *known.values()]), 1.25 * max([lrs.max(), *known.values()]))
     reach = float(np.ptp(percents)) or 1.0
@@ -144,8 +146,8 @@ def lr_schedule(steps: ArrayLike, lrs: ArrayLike, epochs: float) -> ReportFigure
     peak = int(lrs.argmax())
     figure = new_figure(2.6)
     ax = figure.subplots()
-    ax.plot(position, lrs, color=BLUE, linewidth=2)
-    ax.plot(position[peak], lrs[peak], "o", color=VERMILLION)
+    ax.plot(position, lrs, color=palette().blue, linewidth=2)
+    ax.plot(position[peak], lrs[peak], "o", color=palette().vermillion)
     offset, side = (-9, "right") if position[peak] > 0.6 * epochs else (9, "left")
     ax.annotate(f"peak {lrs[peak]:.3g} at epoch {position[peak]:.1f}", (position[peak], lrs[peak]), xytext=(offset, 0),
                 textcoords="offset points", ha=side, va="center")  # fmt: skip

@@ -1,65 +1,129 @@
-"""The one style sheet, the colours, and the figure class that every plot returns."""
+"""The style of the report's figures: colours for light and dark pages, widths for screens and phones.
+
+Every public plot function is `styled`: it draws the light, wide version and can draw the others. While it draws,
+`palette()` holds the colours, `width()` the width in inches, and `is_narrow()` says whether panels go below each other.
+"""
 
 import base64
+import functools
 import io
 import textwrap
-from typing import Any
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, ParamSpec
 
 import matplotlib
+import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from PIL import Image
 
-WIDTH = 7.2  # inches: 1440 pixels at 200 dpi, shown 720 CSS pixels wide, so crisp on dense screens
 DPI = 200
-SCREEN_DPI = 100  # CSS pixels per inch of figure
+SCREEN_DPI = 100  # CSS pixels per inch of figure: a figure of 7.2 inches is shown 720 CSS pixels wide, in 1440 dots
+WIDE, NARROW = 7.2, 3.1  # inches; a phone of 360 CSS pixels leaves 312 for the text
 
-# Okabe & Ito (2008), "Color Universal Design": told apart with every common colour vision deficiency.
-BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of one theme. Hues are those of Okabe & Ito (2008), "Color Universal Design"."""
+
+    page: str
+    """The page's background."""
+    ink: str
+    """Text, and lines that matter."""
+    grey: str
+    """What matters less; at least 7:1 on the page."""
+    pale: str
+    """Bands and bars in the background."""
+    grid: str
+    blue: str
+    vermillion: str
+    green: str
+    orange: str
+    purple: str
+    sky: str
+    yellow: str
+    vermillion_text: str
+    """Vermillion with at least 4.5:1 on the page."""
+
+    def cycle(self) -> tuple[str, ...]:
+        """Return seven colours that every common colour vision deficiency tells apart."""
+        return self.blue, self.vermillion, self.green, self.orange, self.purple, self.sky, self.ink
+
+
+LIGHT = Palette(
+    page="#FFFFFF", ink="#000000", grey="#595959", pale="#C9CED3", grid="#E6E6E6", blue="#0072B2", vermillion="#D55E00",
+    green="#009E73", orange="#E69F00", purple="#CC79A7", sky="#56B4E9", yellow="#F0E442", vermillion_text="#A84A00",
 )  # fmt: skip
-VERMILLION_TEXT = "#A84A00"  # darkened to 5:1 on white
-GREY = "#595959"  # 7:1 on white, for what matters less
-PALE = "#C9CED3"
+DARK = Palette(
+    page="#121212", ink="#E8EAED", grey="#A9B1BA", pale="#454C54", grid="#2B2F34", blue="#56B4E9", vermillion="#F0803C",
+    green="#2CC295", orange="#E69F00", purple="#D993BC", sky="#2F7FB5", yellow="#F0E442", vermillion_text="#F79A62",
+)  # fmt: skip
 
-SMALL: dict[str, Any] = {"fontsize": 8, "fontweight": "normal"}  # titles of tiles
-STYLE: dict[Any, Any] = {
-    "figure.dpi": DPI,
-    "savefig.dpi": DPI,
-    # Opaque white, so that text and axes stay legible on a dark page.
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
-    "savefig.facecolor": "white",
-    "figure.constrained_layout.w_pad": 0.08,
-    "figure.constrained_layout.h_pad": 0.08,
-    "font.family": "DejaVu Sans",  # ships with matplotlib: the same figure on every machine
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8.5,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.linewidth": 0.8,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.labelcolor": "black",
-    "ytick.labelcolor": "black",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E6E6E6",
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.6,
-    "axes.prop_cycle": cycler(color=[BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK]),
-}
 
-styled = matplotlib.rc_context(STYLE)  # decorator: a figure looks the same whatever the session's own settings
+@dataclass(frozen=True)
+class Look:
+    """What a figure is drawn for: a light or a dark page, a screen or a phone."""
+
+    dark: bool = False
+    narrow: bool = False
+
+    @property
+    def name(self) -> str:
+        """The version's name in a notebook: "light", "dark", "light-narrow" or "dark-narrow"."""
+        return ("dark" if self.dark else "light") + "-narrow" * self.narrow
+
+    @property
+    def palette(self) -> Palette:
+        """The theme's colours."""
+        return DARK if self.dark else LIGHT
+
+
+LOOKS = tuple(Look(dark, narrow) for narrow in (False, True) for dark in (False, True))
+_LOOK: ContextVar[Look] = ContextVar("look", default=LOOKS[0])
+
+P = ParamSpec("P")
+SMALL: dict[str, Any] = {"fontsize": 8, "fontweight": "normal"}  # titles of tiles; 8 points are 11 CSS pixels
+
+
+def settings(colours: Palette) -> dict[Any, Any]:
+    """Return matplotlib's settings for one theme."""
+    text = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor")
+    return {
+        "figure.dpi": DPI,
+        "savefig.dpi": DPI,
+        **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), colours.page),
+        **dict.fromkeys(text, colours.ink),
+        **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), colours.grey),
+        "figure.constrained_layout.w_pad": 0.08,
+        "figure.constrained_layout.h_pad": 0.08,
+        "font.family": "DejaVu Sans",  # ships with matplotlib: the same figure on every machine
+        "font.size": 9,
+        "axes.titlesize": 9,
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "axes.labelsize": 9,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "legend.fontsize": 8.5,
+        "legend.frameon": False,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.linewidth": 0.8,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": colours.grid,
+        "grid.linewidth": 0.6,
+        "lines.linewidth": 1.6,
+        "axes.prop_cycle": cycler(color=colours.cycle()),
+    }
+
+
+STYLE = settings(LIGHT)
 
 
 class ReportFigure(Figure):
@@ -68,26 +132,97 @@ class ReportFigure(Figure):
     Without pyplot nothing has to be closed and no figure is shown twice.
     """
 
+    look = LOOKS[0]
+    looks: tuple[Look, ...] = LOOKS[:1]
+    redraw: Callable[[Look], "ReportFigure"]
+    """Draws the same content for another of the `looks`."""
+
+    def versions(self) -> dict[str, "ReportFigure"]:
+        """Return the figure's versions by their names: this one, and those for dark pages and for phones."""
+        return {look.name: self if look == self.look else self.redraw(look) for look in self.looks}
+
+    @property
+    def css_size(self) -> tuple[int, int]:
+        """Width and height on the page, in CSS pixels."""
+        width, height = (round(float(inches) * SCREEN_DPI) for inches in self.get_size_inches())
+        return width, height
+
     def png(self) -> bytes:
         """Return the figure as PNG of `DPI` dots per inch, exactly its own width and height."""
-        return self._encoded("PNG", optimize=True, dpi=(DPI, DPI))
-
-    def webp(self) -> bytes:
-        """Return the same pixels as lossless WebP: half the size, for pages that hold many figures."""
-        return self._encoded("WEBP", lossless=True, method=6)
-
-    def _encoded(self, kind: str, **options: Any) -> bytes:
-        """Draw the figure and encode it without its alpha channel, which is opaque everywhere."""
-        drawn, encoded = io.BytesIO(), io.BytesIO()
-        self.savefig(drawn, format="png", dpi=DPI, bbox_inches=None, pil_kwargs={"compress_level": 1})
-        Image.open(drawn).convert("RGB").save(encoded, kind, **options)
+        image = self._pixels()
+        if image.getcolors(256):  # a palette holds them all
+            image = image.quantize(256, dither=Image.Dither.NONE)
+        encoded = io.BytesIO()
+        image.save(encoded, "PNG", optimize=True, dpi=(DPI, DPI))
         return encoded.getvalue()
 
+    def webp(self) -> bytes:
+        """Return the same pixels as lossless WebP, which takes half the space."""
+        encoded = io.BytesIO()
+        self._pixels().save(encoded, "WEBP", lossless=True, method=6)
+        return encoded.getvalue()
+
+    def _pixels(self) -> Image.Image:
+        """Draw the figure, without its alpha channel, which is opaque everywhere."""
+        drawn = io.BytesIO()
+        with matplotlib.rc_context(settings(self.look.palette)):  # what matplotlib draws late has the same colours
+            self.savefig(drawn, format="png", dpi=DPI, bbox_inches=None, pil_kwargs={"compress_level": 1})
+        return Image.open(drawn).convert("RGB")
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
-        """Give Jupyter the PNG and its size in CSS pixels; takes precedence over the inline backend's own encoding."""
-        width, height = (round(float(inches) * SCREEN_DPI) for inches in self.get_size_inches())
-        data = {"image/png": base64.b64encode(self.png()).decode("ascii"), "text/plain": repr(self)}
-        return data, {"image/png": {"width": width, "height": height}}
+        """Give Jupyter the PNG and its size in CSS pixels; takes precedence over the inline backend's own encoding.
+
+        The other versions go beside it, under types that only the site's extension `figure_versions` knows.
+        """
+        data = {"image/png": _text(self.png()), "text/plain": repr(self)}
+        sizes = {"image/png": self.css_size}
+        for name, figure in self.versions().items():
+            if figure is not self:
+                kind = f"application/x.figure-{name}+webp"
+                data[kind], sizes[kind] = _text(figure.webp()), figure.css_size
+        return data, {kind: {"width": width, "height": height} for kind, (width, height) in sizes.items()}
+
+
+def _text(encoded: bytes) -> str:
+    return base64.b64encode(encoded).decode("ascii")
+
+
+def styled(draw: Callable[P, ReportFigure], looks: tuple[Look, ...] = LOOKS) -> Callable[P, ReportFigure]:
+    """Decorate a plot function: its figure looks the same whatever the session's settings, and has `versions`."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> ReportFigure:
+        def version(look: Look) -> ReportFigure:
+            before = _LOOK.set(look)
+            try:
+                with matplotlib.rc_context(settings(look.palette)):
+                    figure = draw(*args, **kwargs)
+            finally:
+                _LOOK.reset(before)
+            figure.look, figure.looks, figure.redraw = look, looks, version
+            return figure
+
+        return version(LOOKS[0])
+
+    return drawn
+
+
+wide_only = functools.partial(styled, looks=LOOKS[:2])  # for figures whose layout fits no phone
+
+
+def palette() -> Palette:
+    """Return the colours of the version that is being drawn."""
+    return _LOOK.get().palette
+
+
+def is_narrow() -> bool:
+    """Return whether the version that is being drawn is for a phone."""
+    return _LOOK.get().narrow
+
+
+def width() -> float:
+    """Return the width of the version that is being drawn, in inches."""
+    return NARROW if is_narrow() else WIDE
 
 
 def use_style() -> None:
@@ -96,8 +231,18 @@ def use_style() -> None:
 
 
 def new_figure(height: float) -> ReportFigure:
-    """Return an empty figure, `WIDTH` by `height` inches, laid out without overlap when it is drawn."""
-    return ReportFigure(figsize=(WIDTH, height), layout="constrained")
+    """Return an empty figure of that height in inches, laid out without overlap when it is drawn."""
+    return ReportFigure(figsize=(width(), height), layout="constrained")
+
+
+def stacked(count: int, height: float, extra: float = 0.0, columns: int = 1) -> tuple[ReportFigure, tuple[int, int]]:
+    """Return a figure for `count` panels of that height, and its (rows, columns).
+
+    The panels stand side by side, on a phone below each other, `columns` in a row; `extra` inches are for a legend.
+    """
+    across = min(columns, count) if is_narrow() else count
+    rows = -(-count // across)
+    return new_figure(rows * height + extra), (rows, across)
 
 
 def bare(ax: Axes) -> None:
@@ -105,6 +250,23 @@ def bare(ax: Axes) -> None:
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
+
+
+def contrast(one: str | ArrayLike, other: str | ArrayLike) -> float:
+    """Return the contrast of two colours, 1 to 21 (WCAG 2.2, "contrast ratio")."""
+    low, high = sorted(_luminance(colour) + 0.05 for colour in (one, other))
+    return high / low
+
+
+def _luminance(colour: str | ArrayLike) -> float:
+    rgb = np.array(to_rgb(colour)) if isinstance(colour, str) else np.asarray(colour, np.float64)[:3]
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def readable_on(colour: str | ArrayLike) -> str:
+    """Return "black" or "white", whichever stands out more; its contrast is at least 4.58."""
+    return max(("black", "white"), key=lambda text: contrast(text, colour))
 
 
 def text_width(text: str, size: float = 8) -> float:

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
-from .style import BLUE, GREY, PALE, VERMILLION, ReportFigure, new_figure, styled
+from .style import LIGHT, ReportFigure, is_narrow, new_figure, palette, readable_on, stacked, styled
 
 Values = Mapping[str, Any]  # swept parameter -> its value
 Result = tuple[Values, float, float | None]  # a setting, its mean, its standard deviation over seeds
@@ -36,6 +36,11 @@ def colours(levels: ArrayLike, name: str = "viridis") -> NDArray[np.float64]:
     return matplotlib.colormaps[name](np.asarray(levels, np.float64))[:, :3]
 
 
+def line_colours(count: int) -> NDArray[np.float64]:
+    """Return `count` RGB colours, float (N, 3), all visible on the page; the first stands out least."""
+    return colours(np.linspace(0.74, 0.0, count) if palette() is LIGHT else np.linspace(0.35, 1.0, count))
+
+
 @styled
 def sweep_curves(panels: Mapping[str, Sequence[tuple[Values, int, float]]], axes: Sequence[str]) -> ReportFigure:
     """Draw quantities against the epoch, a line for each setting: the mean over seeds, a band of one deviation.
@@ -45,9 +50,9 @@ def sweep_curves(panels: Mapping[str, Sequence[tuple[Values, int, float]]], axes
         axes: swept parameters. The first gives the lines their colours, the second dashes; settings that differ in
             further ones share a line and its band.
     """
-    figure = new_figure(3.6)
+    figure, shape = stacked(len(panels), 2.8 if is_narrow() else 3.6, extra=0.8 if is_narrow() else 0)
     colour, dash = axes[0], axes[1] if len(axes) > 1 else None
-    for ax, (title, rows) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+    for ax, (title, rows) in zip(figure.subplots(*shape, squeeze=False).ravel(), panels.items(), strict=True):
         frame = pd.DataFrame([{**{n: v[n] for n in axes}, "epoch": e, "value": x} for v, e, x in rows])
         hues = distinct(frame[colour].tolist())
         sns.lineplot(
@@ -56,7 +61,7 @@ def sweep_curves(panels: Mapping[str, Sequence[tuple[Values, int, float]]], axes
             y="value",
             hue=colour,
             hue_order=list(map(str, hues)),
-            palette=list(map(tuple, colours(np.linspace(0.74, 0.0, len(hues))))),  # without the palest end
+            palette=list(map(tuple, line_colours(len(hues)))),
             style=dash,
             style_order=list(map(str, distinct(frame[dash].tolist()))) if dash else None,
             errorbar="sd",
@@ -67,11 +72,19 @@ def sweep_curves(panels: Mapping[str, Sequence[tuple[Values, int, float]]], axes
         ax.set(title=title, ylabel="")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         handles, names = ax.get_legend_handles_labels()
+        for handle in handles:
+            if handle.get_color() == ".2":  # seaborn's own, for the dashes
+                handle.set_color(palette().ink)
         ax.get_legend().remove()
     if len(hues) <= MOST_NAMED:
-        figure.legend(handles, names, title=None if dash else colour, loc="outside right upper")
+        figure.legend(
+            handles,
+            names,
+            title=None if dash else colour,
+            loc="outside upper center" if is_narrow() else "outside right upper",
+        )
     else:
-        figure.supxlabel(f"{len(hues)} values of {colour}, from {hues[0]} (pale) to {hues[-1]} (dark)", fontsize=8.5)
+        figure.supxlabel(f"{len(hues)} values of {colour}, from {hues[0]} (faint) to {hues[-1]} (strong)", fontsize=8.5)
     return figure
 
 
@@ -101,16 +114,16 @@ def _over_one(results: Sequence[Result], axis: str, metric: str) -> ReportFigure
     numbers = numeric(places)
     x = np.array(places if numbers else range(len(places)), np.float64)
     means, deviations = np.array([found[place] for place in places]).T
-    ax.errorbar(x, means, deviations, color=BLUE, marker="o", linestyle="-" if numbers else "none", capsize=3)
+    ax.errorbar(x, means, deviations, color=palette().blue, marker="o", linestyle="-" if numbers else "none", capsize=3)
     if numbers:
-        ax.fill_between(x, means - deviations, means + deviations, color=BLUE, alpha=0.15, linewidth=0)
+        ax.fill_between(x, means - deviations, means + deviations, color=palette().blue, alpha=0.15, linewidth=0)
         if len(x) > 2 and x[0] > 0 and x[-1] >= 8 * x[0]:  # the largest is many times the smallest
             ax.set_xscale("log")
     if not numbers or len(places) <= MOST_NAMED:
         ax.set_xticks(x, list(map(str, places)))
         ax.xaxis.set_minor_locator(NullLocator())
     best = places.index(results[0][0][axis])
-    ax.plot(x[best], means[best], "o", color=VERMILLION, markersize=8, zorder=5)
+    ax.plot(x[best], means[best], "o", color=palette().vermillion, markersize=8, zorder=5)
     ax.set(xlabel=axis, ylabel=metric)
     return figure
 
@@ -125,23 +138,28 @@ def _heat_map(results: Sequence[Result], axes: Sequence[str], metric: str, risin
         place = rows.index(values[down]), columns.index(values[across])
         grid[place] = mean
         notes[place] = f"{mean:.{digits}f}" + (f"\n± {deviation:.{digits}f}" if deviation is not None else "")
-    figure = new_figure(min(8.0, 1.2 + 0.55 * len(rows)))
+    figure = new_figure(min(8.0, 1.2 + 0.55 * len(rows)) + 0.6 * is_narrow())
     ax = figure.subplots()
     sns.heatmap(
         grid,
-        annot=notes if len(columns) <= MOST_NAMED else False,
-        fmt="",
-        annot_kws={"fontsize": 8.5},
         cmap="viridis" if rising else "viridis_r",  # light is good either way
         xticklabels=list(map(str, columns)),
         yticklabels=list(map(str, rows)),
         linewidths=1,
-        cbar_kws={"label": metric},
+        linecolor=palette().page,
+        cbar_kws={"label": metric} | ({"location": "bottom"} if is_narrow() else {}),
         ax=ax,
     )
+    drawn = ax.collections[0]
+    if len(columns) <= (MOST_NAMED // 2 if is_narrow() else MOST_NAMED):
+        for (row, column), note in np.ndenumerate(notes):
+            shade = drawn.to_rgba(grid[row, column])
+            ax.text(column + 0.5, row + 0.5, note, ha="center", va="center", fontsize=8, color=readable_on(shade))
     best = results[0][0]
     corner = columns.index(best[across]), rows.index(best[down])
-    ax.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=VERMILLION, linewidth=2.5, clip_on=False, zorder=5))
+    ax.add_patch(
+        Rectangle(corner, 1, 1, fill=False, edgecolor=palette().vermillion, linewidth=2.5, clip_on=False, zorder=5)
+    )
     ax.grid(visible=False)
     ax.tick_params(length=0, rotation=0)
     ax.set(xlabel=across, ylabel=down)
@@ -155,21 +173,22 @@ def _parallel(results: Sequence[Result], axes: Sequence[str], metric: str, risin
     means = np.array([mean for _, mean, _ in results])
     low, reach = means.min(), float(np.ptp(means)) or 1.0
     ranks = (means - low) / reach
-    shades = colours(0.95 * ranks, "viridis" if rising else "viridis_r")
+    levels = ranks if rising else 1 - ranks
+    shades = colours(0.95 * levels if palette() is LIGHT else 0.25 + 0.75 * levels)  # all visible on the page
     for number in reversed(range(len(results))):  # the best one last, above the others
         heights = [_height(scales[name], results[number][0][name]) for name in axes] + [ranks[number]]
-        style = {"color": VERMILLION, "linewidth": 2.8} if number == 0 else {"color": shades[number]}
+        style = {"color": palette().vermillion, "linewidth": 2.8} if number == 0 else {"color": shades[number]}
         ax.plot(range(len(heights)), heights, **style)
     for place, name in enumerate(axes):
         _draw_scale(ax, place, scales[name])
-    ax.axvline(len(axes), color=GREY, linewidth=0.8)
+    ax.axvline(len(axes), color=palette().grey, linewidth=0.8)
     for height, value in ((0.0, low), (1.0, low + reach)):
         ax.text(len(axes) + 0.04, height, f"{value:.4g}", fontsize=8, va="center", weight="bold")
     ax.set_xticks(range(len(axes) + 1), [*axes, metric])
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.set_xlim(-0.3, len(axes) + 0.5)
-    best = Line2D([], [], color=VERMILLION, linewidth=2.8, label="the best setting")
+    best = Line2D([], [], color=palette().vermillion, linewidth=2.8, label="the best setting")
     figure.legend(handles=[best], loc="outside upper right")
     return figure
 
@@ -181,7 +200,7 @@ def _height(scale: Sequence[Any], value: Any) -> float:
 
 def _draw_scale(ax: Axes, place: int, scale: Sequence[Any]) -> None:
     """Draw an upright scale with its values beside it, at most `MOST_NAMED` of them."""
-    ax.axvline(place, color=GREY, linewidth=0.8)
+    ax.axvline(place, color=palette().grey, linewidth=0.8)
     for value in scale[:: -(-len(scale) // MOST_NAMED)]:
-        box = {"facecolor": "white", "edgecolor": PALE, "pad": 1.5, "linewidth": 0.5}
+        box = {"facecolor": palette().page, "edgecolor": palette().pale, "pad": 1.5, "linewidth": 0.5}
         ax.text(place + 0.03, _height(scale, value), str(value), fontsize=8, va="center", bbox=box, zorder=6)

@@ -8,15 +8,15 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from ..formatting import percent
-from .style import BLUE, GREEN, GREY, PALE, PURPLE, VERMILLION, VERMILLION_TEXT, ReportFigure, new_figure, styled
+from .style import ReportFigure, is_narrow, palette, stacked, styled
 
-# history columns, legend text, colour, line style
+# history columns, legend text, colour of the palette, line style
 SERIES = (
-    ("train_{}", "train, augmented batches, running mean", GREY, (0, (3, 1.5))),
-    ("clean_train_{}", "train, clean images, after the epoch", BLUE, "-"),
-    ("test_{}", "test", VERMILLION, "-"),
+    ("train_{}", "train, augmented batches, running mean", "grey", (0, (3, 1.5))),
+    ("clean_train_{}", "train, clean images, after the epoch", "blue", "-"),
+    ("test_{}", "test", "vermillion", "-"),
 )
-RECIPES = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (PURPLE, ":"))
+RECIPES = (("blue", "-"), ("vermillion", "--"), ("green", "-."), ("purple", ":"))
 
 
 def spread(values: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
@@ -39,7 +39,8 @@ def draw_series(ax: Axes, history: Mapping[str, ArrayLike], quantity: str) -> No
     """Draw one quantity's three series against the epoch, each with its last value at the right."""
     scale = 100.0 if quantity == "accuracy" else 1.0
     last: list[tuple[float, str]] = []
-    for column, label, colour, dashes in SERIES:
+    for column, label, name, dashes in SERIES:
+        colour = getattr(palette(), name)
         values = scale * np.asarray(history[column.format(quantity)], np.float64)
         epochs = np.arange(1, len(values) + 1)
         ax.plot(epochs, values, color=colour, linestyle=dashes, marker="o", markersize=2.5, label=label)
@@ -50,7 +51,7 @@ def draw_series(ax: Axes, history: Mapping[str, ArrayLike], quantity: str) -> No
     places = spread(np.array([value for value, _ in last]), 0.065 * (high - low))
     for (value, colour), place in zip(last, places.tolist(), strict=True):
         text = percent(value / 100) if quantity == "accuracy" else f"{value:.3f}"
-        shade = VERMILLION_TEXT if colour == VERMILLION else colour
+        shade = palette().vermillion_text if colour == palette().vermillion else colour
         height = (place - low) / (high - low)
         ax.text(1.02, height, text, transform=ax.transAxes, va="center", color=shade, weight="bold")
 
@@ -63,13 +64,13 @@ def training_curves(history: Mapping[str, ArrayLike]) -> ReportFigure:
         history: columns float (E,): train_loss, clean_train_loss, test_loss and the same three of `accuracy`, 0-1;
             non-finite values leave a gap.
     """
-    figure = new_figure(3.4)
-    loss, accuracy = figure.subplots(1, 2)
+    figure, shape = stacked(2, 2.6 if is_narrow() else 3.4, extra=0.8 if is_narrow() else 0)
+    loss, accuracy = figure.subplots(*shape)
     draw_series(loss, history, "loss")
     draw_series(accuracy, history, "accuracy")
     loss.set(title="Loss", ylabel="cross-entropy (nats)")
     accuracy.set(title="Accuracy", ylabel="images classified correctly (%)")
-    figure.legend(*loss.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    figure.legend(*loss.get_legend_handles_labels(), loc="outside upper center", ncols=1 if is_narrow() else 3)
     return figure
 
 
@@ -81,16 +82,16 @@ def recipe_comparison(accuracies: Mapping[str, ArrayLike], error: float) -> Repo
         accuracies: name -> float (E,), 0-1, after epochs 1 to E.
         error: difference, 0-1, within which two recipes cannot be told apart; drawn as a band.
     """
-    figure = new_figure(3.0)
-    left, right = figure.subplots(1, 2)
+    figure, shape = stacked(2, 2.6 if is_narrow() else 3.0, extra=0.5 if is_narrow() else 0)
+    left, right = figure.subplots(*shape)
     percents = {name: 100 * np.asarray(values, np.float64) for name, values in accuracies.items()}
     first = next(iter(percents.values()))
     epochs = np.arange(1, len(first) + 1)
-    right.axhspan(-100 * error, 100 * error, color=PALE, alpha=0.6, linewidth=0)
-    right.axhline(0, color=BLUE, linewidth=1)
+    right.axhspan(-100 * error, 100 * error, color=palette().pale, alpha=0.6, linewidth=0)
+    right.axhline(0, color=palette().blue, linewidth=1)
     for number, (name, values) in enumerate(percents.items()):
         colour, dashes = RECIPES[number % len(RECIPES)]
-        style = {"color": colour, "linestyle": dashes, "marker": "o", "markersize": 2.5}
+        style = {"color": getattr(palette(), colour), "linestyle": dashes, "marker": "o", "markersize": 2.5}
         left.plot(epochs, values, label=name, **style)
         if number:
             right.plot(epochs, values - first, **style)
@@ -98,5 +99,7 @@ def recipe_comparison(accuracies: Mapping[str, ArrayLike], error: float) -> Repo
         set_epochs(ax, len(epochs))
     left.set(title="Test accuracy", ylabel="images classified correctly (%)")
     right.set(title="Ahead of the published recipe by", ylabel="points")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=len(percents))
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="outside upper center", ncols=1 if is_narrow() else len(percents)
+    )
     return figure
