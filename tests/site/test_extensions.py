@@ -16,8 +16,8 @@ from sphinx.errors import ExtensionError
 from visiting import PAGES, TOP
 
 import published_site
+from execution_table import Execution, execution
 from gradcam_report.config import CHAPTERS
-from report_tables import Execution, Parameter, execution, parameters
 
 ADDRESSES = {"REPORT_URL": "https://example.org/report/", "REPORT_REPOSITORY": "https://github.com/someone/report"}
 RECORD = {"start_time": "2026-03-01T12:00:00.5+02:00", "duration": 61.25, "exception": None}
@@ -34,17 +34,6 @@ def notebook(*cells: dict[str, Any], **record: Any) -> dict[str, Any]:
     if record:
         metadata["papermill"] = record
     return {"cells": list(cells), "metadata": metadata, "nbformat": 4, "nbformat_minor": 4}
-
-
-def test_parameters_show_what_was_injected_over_the_default_and_the_comment_of_the_default() -> None:
-    source = 'epochs = 10  # passes over the images\nlayers: list = [\n    "layer1",  # near\n]  # which maps\nseed = 0'
-    injected = cell("# Parameters\nepochs = 3\nunknown = 1", "injected-parameters")
-    assert parameters(notebook(cell("import math"), cell(source, "parameters"), injected)) == [
-        Parameter("epochs", "3", "passes over the images"),
-        Parameter("layers", "['layer1']", "which maps"),
-        Parameter("seed", "0", ""),
-    ]
-    assert parameters(notebook(cell("epochs = 1"))) == []
 
 
 def test_execution_gives_the_start_in_utc() -> None:
@@ -86,7 +75,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         chapter["cells"].insert(0, {"cell_type": "markdown", "source": f"# Chapter {name}", "metadata": {}})
         (top / "book" / f"{name}.ipynb").write_text(json.dumps(chapter))
         del pages[name]
-    pages["reproduce"] += "\n\n```{execution-table}\n```\n\n```{parameter-table}\n```\n\n```{setup-lines}\n```"
+    pages["reproduce"] += "\n\n```{execution-table}\n```\n\n```{setup-lines}\n```"
     pages["changes"] += "\n\nAs $x < 1$ by {eq}`cam` {cite}`selvaraju2017`:\n\n$$\n\\sum_k \\alpha_k A^k\n$$ (cam)"
     pages["bibliography"] += "\n\n```{bibliography}\n```"
     for name, text in pages.items():
@@ -101,14 +90,21 @@ def read(site: Path, name: str) -> str:
     return (site / name).read_text(encoding="utf-8")
 
 
-def test_the_tables_follow_the_reading_order_add_up_and_name_their_chapter(small: Path) -> None:
+def test_the_table_follows_the_reading_order_adds_up_and_names_the_chapters(small: Path) -> None:
     page = read(small, "reproduce.html")
-    table = page[page.index('<table class="report-table') : page.index("</table>")]
+    table = page[page.index('<table class="execution-table') : page.index("</table>")]
     assert table.index('href="data.html"') < table.index('href="training.html"') < table.index("3,000.0")
     assert "Chapter data" in table and "2026-03-01 10:00" in table
-    captions = [caption for caption in re.findall(r"<caption>.*</caption>", page) if "Chapter" in caption]
-    assert ["Chapter data" in captions[0], "Chapter training" in captions[1]] == [True, True]
-    assert page.count("<td><p>passes</p></td>") == 2
+
+
+def test_parameters_are_folded_under_their_name_and_the_notebook_can_be_had(small: Path) -> None:
+    page = BeautifulSoup(read(small, "training.html"), "html.parser")
+    (bar,) = page.select("details.hide")
+    assert bar.select_one("summary p.collapsed").get_text() == "Parameters" and "epochs" in bar.get_text()
+    (link,) = page.select(".chapter-code a[download]")
+    assert (small / str(link["href"])).is_file() and page.select(".chapter-code button[hidden]")
+    assert not BeautifulSoup(read(small, "glossary.html"), "html.parser").select(".chapter-code")
+    assert (small / ".nojekyll").is_file()
 
 
 def test_formulas_and_bibliography_need_no_script_and_pages_no_other_host(small: Path) -> None:
