@@ -77,6 +77,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         del pages[name]
     pages["reproduce"] += "\n\n```{execution-table}\n```\n\n```{setup-lines}\n```"
     pages["changes"] += "\n\nAs $x < 1$ by {eq}`cam` {cite}`selvaraju2017`:\n\n$$\n\\sum_k \\alpha_k A^k\n$$ (cam)"
+    pages["index"] += "\n\nSee {{ source }}."
     pages["bibliography"] += "\n\n```{bibliography}\n```"
     for name, text in pages.items():
         (top / "book" / f"{name}.md").write_text(text + "\n")
@@ -131,11 +132,12 @@ def test_a_site_with_addresses_has_sitemap_preview_not_found_page_and_buttons(sm
     assert {f"{url}{page}.html" for page in PAGES} <= set(listed)
     page = read(small, "training.html")
     preview = dict(re.findall(r'<meta property="og:([\w:]+)" content="([^"]*)"', page))
-    assert preview["url"] == f"{url}training.html" and preview["title"] == "Chapter training"
+    assert preview["url"] == f"{url}training.html" and preview["title"] == "4. Chapter training"
     assert (small / preview["image"].removeprefix(url)).is_file() and len(preview["image:alt"]) > 40
     lost = BeautifulSoup(read(small, "404.html"), "html.parser")
     own = [str(link["href"]) for link in lost.select("link[href]") if "://" not in str(link["href"])]
     assert own and all(address.startswith("/report/") for address in own)
+    assert f'href="{repository}">the source</a>' in read(small, "index.html")
     for address in ("edit/main/book/training.ipynb", "issues/new"):
         assert f'href="{repository}/{address}' in page
     assert 'href="https://colab.research.google.com/github/someone/report/blob/main/book/training.ipynb"' in page
