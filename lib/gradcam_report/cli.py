@@ -31,8 +31,7 @@ SWEEP = """Execute a chapter once for every combination of some parameters' valu
 
 -p NAME=A,B,C gives a parameter several values, -p NAME=0..4 the whole numbers from 0 to 4, and -p NAME=A one for all
 points; [a, b] is one value, a list. The same command again executes what is not finished; more values add points.
-"""
-SWEEP_EXAMPLES = """examples:
+
   gradcam-report sweep training -p max_lr=0.05,0.1,0.2 -p seed=0..2 -p epochs=3 -p train_size=4000 -p val_size=2000
                                    nine short trainings into runs/sweep-training
   gradcam-report sweep gradcam -p method=gradcam,layercam -p run_dir=runs/mine --out runs/sweep-methods
@@ -83,7 +82,6 @@ def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "sweep",
         help="execute a chapter for every combination of some parameters' values",
         description=SWEEP,
-        epilog=SWEEP_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = sweep.add_argument

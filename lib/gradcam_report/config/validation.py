@@ -11,14 +11,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, Val
 from .errors import ReportError, short
 
 PathText = Annotated[str, AfterValidator(os.path.expanduser)]  # "~" is the home folder
-TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # YAML's words
 EXPECTED = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
 
 
 class Params(BaseModel):
     """Base of the parameter models: immutable, and a wrong value raises a `ReportError` that names it.
 
-    The parameter's type decides what a value means: the text "5e-4" is a number where a number is asked for, "true" is
+    The parameter's type decides what a value means: the text "5e-4" is a number where a number is asked for, "yes" is
     a bool where a bool is. What would lose something is refused: a bool as a number, 5.5 as an int, a number as text.
     """
 
@@ -40,32 +39,27 @@ class Params(BaseModel):
             return _list(name, value, cls.example.get(name, "[3, 14, 159]"))
         if isinstance(value, bool) and kind is not bool:
             raise ReportError(_wrong_type(name, value, _plain(kind)))
-        if kind is bool and not isinstance(value, bool):
-            text = value.lower() if isinstance(value, str) else ""
-            if text not in TRUTH:
-                raise ReportError(_wrong_type(name, value, bool))
-            return TRUTH[text]
         return value
 
 
 def _list(name: str, value: Any, example: str) -> list[Any]:
     """A list, or the YAML or JSON text of one, whose items stay text."""
-    found = value
+    items = value
     if isinstance(value, str):
         with contextlib.suppress(yaml.YAMLError, RecursionError):  # what is no YAML is quoted back below
-            found = yaml.load(value, yaml.BaseLoader)
-    if not isinstance(found, list | tuple):
+            items = yaml.load(value, yaml.BaseLoader)
+    if not isinstance(items, list | tuple):
         raise ReportError(f"{name} is {short(value)}, which is not a list; write it as '{example}'.")
-    for item in found:
+    for item in items:
         if isinstance(item, bool):
             raise ReportError(_wrong_type(f"each of {name}", item, int))
-    return list(found)
+    return list(items)
 
 
 def _sentence(model: type[BaseModel], error: Any) -> str:
     """pydantic's first error as a sentence that names the parameter, its value and what is allowed."""
     place, kind, value, limits = error["loc"], error["type"], error["input"], error.get("ctx", {})
-    name = str(place[0]) if place else model.__name__
+    name = str(place[0])
     if kind == "extra_forbidden":
         return f"{model.__name__} has no parameter {name!r}; it has {', '.join(model.model_fields)}."
     if kind == "literal_error":
@@ -79,8 +73,6 @@ def _sentence(model: type[BaseModel], error: Any) -> str:
             return f"{name} is {shown}; it must be {words} {limits[key]}."
     if kind == "finite_number" or (isinstance(value, float) and not math.isfinite(value)):
         return f"{name} is {short(value)}; it must be a finite number."
-    if kind in ("string_too_short", "value_error"):
-        return f"{name} is {short(value)}; {limits.get('error', 'it must not be empty')}."
     annotation = model.model_fields[name].annotation
     if get_origin(annotation) is list:
         return _wrong_type(f"each of {name}", value, _plain(get_args(annotation)[0]))

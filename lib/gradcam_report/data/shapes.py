@@ -31,25 +31,19 @@ _ROWS, _COLUMNS = np.mgrid[:SIZE, :SIZE].astype(np.float64)
 
 
 class SyntheticImages(NamedTuple):
-    """Images with their classes and the pixels that decide them."""
+    """Images with their classes and the pixels that decide them: those of the object, without a ring's hole."""
 
-    images: NDArray[np.uint8]
-    """uint8 (N, 3, 32, 32), RGB, 0-255."""
-    labels: NDArray[np.int64]
-    """int64 (N,), positions in `CLASSES`."""
-    masks: NDArray[np.bool_]
-    """bool (N, 32, 32), true exactly where the object was painted; a ring's hole is false."""
+    images: NDArray[np.uint8]  # (N, 3, 32, 32), RGB, 0-255
+    labels: NDArray[np.int64]  # (N,), positions in `CLASSES`
+    masks: NDArray[np.bool_]  # (N, 32, 32)
 
 
 class _Layers(NamedTuple):
     """What one block of images is composed of; `image = background + coverage * (paint - background)`."""
 
-    background: Floats
-    """(N, 3, 32, 32), 0-1."""
-    paint: Floats
-    """(N, 3, 32, 32), 0-1: the object's colours, continued over the whole frame."""
-    coverage: Floats
-    """(N, 1, 32, 32): 0 outside of the mask, 0.5 to 1 inside (edges are softened inwards)."""
+    background: Floats  # (N, 3, 32, 32), 0-1
+    paint: Floats  # (N, 3, 32, 32), 0-1: the object's colours, continued over the whole frame
+    coverage: Floats  # (N, 1, 32, 32): 0 outside of the mask, 0.5 to 1 inside (edges are softened inwards)
 
 
 def generate(n: int, seed: int) -> SyntheticImages:
