@@ -40,7 +40,7 @@ def train(run_dir: str = "runs/x", **more: Any) -> TrainedRun:
 
 def same(one: RunFolder, other: RunFolder) -> bool:
     """Whether two trainings are equal bit for bit: weights, momentum, predictions, and the history but for times."""
-    ours, theirs = checkpoint.read(one), checkpoint.read(other)
+    ours, theirs = checkpoint.read_checkpoint(one), checkpoint.read_checkpoint(other)
     history = [{k: v for k, v in c.state.history.items() if "second" not in k} for c in (ours, theirs)]
     arrays = [io.read_arrays(folder / "predictions.npz") for folder in (one, other)]
     weights = [io.read_tensors(folder / "model.safetensors")[0] for folder in (one, other)]
@@ -117,7 +117,7 @@ def test_a_disk_that_fills_up_in_the_middle_loses_no_finished_epoch(monkeypatch:
         sentence = r"checkpoint\.safetensors could not be written \(File too large\); free some space there or choose"
         with pytest.raises(ReportError, match=sentence):
             train()
-    assert checkpoint.read(RunFolder("runs/x")).state.epoch == 1
+    assert checkpoint.read_checkpoint(RunFolder("runs/x")).state.epoch == 1
     assert same(straight, train().folder)
 
 
@@ -161,7 +161,7 @@ def test_the_advice_after_a_divergence_works(monkeypatch: pytest.MonkeyPatch) ->
     wild = {"max_lr": 0.05, "warmup": 0.5, "epochs": 4}
     with pytest.raises(trainer.Diverged) as caught:
         train(**wild)
-    kept = checkpoint.read(RunFolder("runs/x"))
+    kept = checkpoint.read_checkpoint(RunFolder("runs/x"))
     assert kept.state.epoch == 1 and all(t.float().isfinite().all() for t in kept.tensors.values())
     with pytest.raises(ReportError, match=r"interrupted run of another recipe .*; choose another run_dir, or give it"):
         train(**{**wild, "max_lr": 0.005})  # so a smaller rate alone would be no advice

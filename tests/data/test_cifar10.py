@@ -78,7 +78,7 @@ def test_every_form_of_a_data_root_is_read_as_torchvision_reads_it_and_never_wri
     if by == "environment":
         monkeypatch.setenv("CIFAR10_ROOT", typed)
     given = typed if by == "parameter" else ""
-    assert datasets.resolve(DataConfig(dataset="auto", data_root=given)).dataset == "cifar10"
+    assert datasets.resolve_auto(DataConfig(dataset="auto", data_root=given)).dataset == "cifar10"
     read = datasets.load(DataConfig(dataset="cifar10", data_root=given))
     for split, train in ((read.train, True), (read.test, False)):
         expected = CIFAR10(str(root), train=train)
@@ -120,7 +120,7 @@ def test_without_a_network_nothing_is_created_and_the_remedy_is_named(
     folder, name = (project / "empty", "data_root") if root else (project / "data", "CIFAR10_ROOT")
     assert f"CIFAR-10 is not in {folder} and could not be downloaded (<urlopen error" in str(caught.value)
     assert f"put {ARCHIVE} there, set {name} to" in str(caught.value)
-    assert datasets.resolve(asked.model_copy(update={"dataset": "auto"})).dataset == "shapes"
+    assert datasets.resolve_auto(asked.model_copy(update={"dataset": "auto"})).dataset == "shapes"
     assert str(folder) in capsys.readouterr().out
     assert (tree(project), socket.getdefaulttimeout()) == (before, timeout)
 

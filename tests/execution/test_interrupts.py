@@ -37,7 +37,7 @@ def wait(process: subprocess.Popen[str], ready: Callable[[], bool], seconds: flo
 
 
 def epochs_done(folder: run_folder.RunFolder) -> int:
-    return checkpoint.read(folder).state.epoch if (folder / checkpoint.CHECKPOINT).exists() else -1
+    return checkpoint.read_checkpoint(folder).state.epoch if (folder / checkpoint.CHECKPOINT).exists() else -1
 
 
 @pytest.mark.slow

@@ -152,7 +152,7 @@ def saved(*pairs: str, **options: Any) -> records.SweepRecord:
 
 def test_more_values_add_points_and_keep_those_that_are_there(project: Path) -> None:
     first = saved("max_lr=0.1,0.2", "seed=0,1")
-    assert records.read(RunFolder("runs/x")) == first
+    assert records.read_sweep(RunFolder("runs/x")) == first
     second = saved("seed=2", "max_lr=0.4", "device=cpu")  # in another order, a single value each, another machine
     assert [p.slug for p in second.points] == [*(p.slug for p in first.points), "max_lr-0.4_seed-2"]
     assert second.axes == {"max_lr": [0.1, 0.2, 0.4], "seed": [0, 1, 2]} and second.key == first.key

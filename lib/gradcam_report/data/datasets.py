@@ -102,7 +102,7 @@ class Dataset:
         return replace(self, train=self.train.to(device), val=self.val.to(device), test=self.test.to(device))
 
 
-def resolve(config: DataConfig) -> DataConfig:
+def resolve_auto(config: DataConfig) -> DataConfig:
     """Replace the data set "auto": by CIFAR-10 where it is found or can be downloaded, else by shapes.
 
     Prints why it is shapes, in a notebook or on the terminal.
@@ -124,7 +124,7 @@ def load(config: DataConfig, alternative: str = CHOOSE_SHAPES) -> Dataset:
         ReportError: CIFAR-10 cannot be had, one of its files differs from the published one, or there are fewer images
             than the sizes ask for.
     """
-    config = resolve(config)
+    config = resolve_auto(config)
     name, seed = config.dataset, config.seed
     if name == "shapes":
         count = config.train_size or SHAPES_TRAIN

@@ -202,4 +202,4 @@ def choose_dataset(values: Mapping[str, Any]) -> str:
     asked = DataConfig(**{k: v for k, v in values.items() if k in ("dataset", "data_root")})
     if asked.dataset == "cifar10":
         cifar10.locate(asked.data_root, datasets.CHOOSE_SHAPES)
-    return datasets.resolve(asked).dataset
+    return datasets.resolve_auto(asked).dataset

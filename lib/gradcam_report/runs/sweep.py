@@ -93,7 +93,7 @@ class SweepRecord(Record):
         return mark if mark.recipe == self.recipe(point) else None
 
 
-def read(folder: RunFolder) -> SweepRecord:
+def read_sweep(folder: RunFolder) -> SweepRecord:
     """Read sweep.json; raises `ReportError` where it is missing or damaged."""
     path = folder / SWEEP
     if not path.is_file():
@@ -111,7 +111,7 @@ def read_trainings(sweep_dir: str) -> SweepRecord:
     Raises `ReportError` where the folder holds no sweep of trainings, or a finished point lacks one of its files.
     """
     folder = RunFolder(sweep_dir)
-    record = read(folder)
+    record = read_sweep(folder)
     if record.chapter != "training":
         raise ReportError(f"{folder.name} is a sweep of the chapter {record.chapter}; name a sweep of training.")
     points = []

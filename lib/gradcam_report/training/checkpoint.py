@@ -80,7 +80,7 @@ class Checkpoints:
         """
         if not (self.folder / CHECKPOINT).exists():
             return None
-        saved = read(self.folder)
+        saved = read_checkpoint(self.folder)
         if saved.state.identity != self.recipe:
             if saved.state.epoch and not force:
                 differs = difference(dict(saved.state.identity), dict(self.recipe))
@@ -104,7 +104,7 @@ class Checkpoints:
             ) from None
 
 
-def read(folder: RunFolder) -> Checkpoint:
+def read_checkpoint(folder: RunFolder) -> Checkpoint:
     """The folder's checkpoint; raises `ReportError` for a damaged file."""
     tensors, metadata = io.read_tensors(folder / CHECKPOINT)
     return Checkpoint(io.parse_record(metadata.get("state", ""), State, folder / CHECKPOINT), tensors)

@@ -91,7 +91,7 @@ def measure_or_load(params: RangeTestParams) -> tuple[RangeTest, RunFolder, Rang
 
     Raises `ReportError` for a folder of another recipe.
     """
-    params = params.model_copy(update={"data": datasets.resolve(params.data)})
+    params = params.model_copy(update={"data": datasets.resolve_auto(params.data)})
     requested = RangeTestRecipe.of(params)
     folder, record = resolve_folder(params.run.run_dir, RangeTestRecord, requested, params.cache.force)
     if record is None:

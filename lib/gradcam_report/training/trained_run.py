@@ -48,7 +48,7 @@ def train_or_load(params: TrainingParams, width: int = 64, group: ProcessGroup =
     be there for the main process only. Raises `ReportError` for a folder of another recipe or in use by another
     process, and `Diverged` when the loss is not finite.
     """
-    data = group.run_on_main(lambda: datasets.resolve(params.data))
+    data = group.run_on_main(lambda: datasets.resolve_auto(params.data))
     max_lr, lr_source = group.run_on_main(lambda: peak_lr(params))
     schedule = params.schedule.model_copy(update={"max_lr": max_lr})
     settings = TrainingSettings(params.augment, params.optim, schedule, data.seed)

@@ -22,7 +22,7 @@ from ...runs import io
 from ...runs.folder import RunFolder
 from ...runs.lock import FolderInUse
 from ...runs.records import Metrics
-from ...runs.sweep import DONE, SWEEP, Mark, SweepRecord, read
+from ...runs.sweep import DONE, SWEEP, Mark, SweepRecord, read_sweep
 from .. import runner
 
 MAIN_METRICS = ("val_accuracy", "test_accuracy", "test_loss")  # of metrics.json, kept in a point's mark
@@ -64,7 +64,7 @@ def execute_point(cwd: str, out: str, slug: str, key: str) -> str:
     if Path(cwd).is_dir():
         os.chdir(cwd)  # a worker of Ray finds the checkout as the command does
     folder = RunFolder(out)
-    if not (folder / SWEEP).is_file() or (record := read(folder)).key != key:
+    if not (folder / SWEEP).is_file() or (record := read_sweep(folder)).key != key:
         shared = "put checkout and --out on a file system that all nodes share"
         return f"The node {platform.node()} does not see {folder.path} of this sweep; {shared}."
     point = next(point for point in record.points if point.slug == slug)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...config import ReportError, field_names, params_class, project_root, user_path
 from ...runs.folder import RunFolder, difference
-from ...runs.sweep import MACHINE, SWEEP, WRITES_RUN, SweepPoint, SweepRecord, read
+from ...runs.sweep import MACHINE, SWEEP, WRITES_RUN, SweepPoint, SweepRecord, read_sweep
 from .. import runner
 from ..parameters import assignments, check_names
 from . import grid
@@ -22,7 +22,7 @@ def request(chapter: str, pairs: Sequence[str], values: Mapping[str, Any], folde
     """
     check_names(values)
     shared = {name: value for name, value in values.items() if name in field_names(chapter)}
-    known = list(read(folder).axes) if (folder / SWEEP).exists() else []
+    known = list(read_sweep(folder).axes) if (folder / SWEEP).exists() else []
     axes: dict[str, list[Any]] = {}
     for name, text in assignments(pairs).items():
         expanded, several = grid.expand(name, text)
@@ -81,7 +81,7 @@ def join(folder: RunFolder, new: SweepRecord) -> SweepRecord:
     """Return `new` with the points that its folder holds already; raises `ReportError` for a different sweep there."""
     if not (folder / SWEEP).exists():
         return new
-    old = read(folder)
+    old = read_sweep(folder)
     there = {"chapter": old.chapter, "axes": list(old.axes), **old.fixed}
     here = {"chapter": new.chapter, "axes": list(new.axes), **new.fixed}
     if there != here:
