@@ -10,14 +10,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 from sphinx.errors import ExtensionError
 from visiting import PAGES, TOP
 
 import published_site
 from execution_table import Execution, execution
+from gradcam_report import plots
 from gradcam_report.config import CHAPTERS
+from gradcam_report.pages import case_card
 
 ADDRESSES = {"REPORT_URL": "https://example.org/report/", "REPORT_REPOSITORY": "https://github.com/someone/report"}
 RECORD = {"start_time": "2026-03-01T12:00:00.5+02:00", "duration": 61.25, "exception": None}
@@ -61,6 +65,16 @@ def test_an_address_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         published_site.address("REPORT_URL")
 
 
+def figure_cells() -> list[dict[str, Any]]:
+    """A cell whose output is a figure with all its versions, and one whose figure is written as HTML."""
+    figure = plots.lr_schedule(range(10), [0.1] * 10, 1)
+    bundle, sizes = figure._repr_mimebundle_()
+    drawn = cell("figure") | {"outputs": [{"output_type": "display_data", "data": bundle, "metadata": sizes}]}
+    drawn["metadata"]["mystnb"] = {"figure": {"name": "fig-lines", "caption": "A line."}, "image": {"alt": "a line"}}
+    written = {"text/html": case_card.figure_html(figure, "case-7", "A case.", "a line").data}
+    return [drawn, cell("html") | {"outputs": [{"output_type": "display_data", "data": written, "metadata": {}}]}]
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site of a small book with the real configuration and with addresses, built strictly."""
@@ -73,6 +87,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, name in enumerate(("training", "data"), 1):
         chapter = notebook(cell("epochs = 10  # passes", "parameters"), **RECORD | {"duration": 1000.0 * number})
         chapter["cells"].insert(0, {"cell_type": "markdown", "source": f"# Chapter {name}", "metadata": {}})
+        if name == "data":
+            chapter["cells"] += figure_cells()
         (top / "book" / f"{name}.ipynb").write_text(json.dumps(chapter))
         del pages[name]
     pages["reproduce"] += "\n\n```{execution-table}\n```\n\n```{setup-lines}\n```"
@@ -116,6 +132,32 @@ def test_formulas_and_bibliography_need_no_script_and_pages_no_other_host(small:
         text = path.read_text()
         assert "MathJax" not in text and "unpkg.com" not in text and 'role="list" class="citation' not in text, path
         assert 'src="http' not in text and 'rel="stylesheet" href="http' not in text, path
+
+
+LOOKS = {
+    ("only-light", "only-wide"): (1440, 255),
+    ("only-dark", "only-wide"): (1440, 0x12),
+    ("only-light", "only-narrow"): (620, 255),
+    ("only-dark", "only-narrow"): (620, 0x12),
+}
+
+
+def test_a_figure_has_a_version_for_each_page_and_width(small: Path) -> None:
+    page = BeautifulSoup(read(small, "data.html"), "html.parser")
+    found = set()
+    for img in page.select("#fig-lines img"):
+        assert img["alt"] == "a line" and img["loading"] == "lazy" and img.parent and img.parent["class"]
+        assert {*img["class"]} <= {*img.parent["class"]}  # the link is hidden with it
+        look = next(look for look in LOOKS if {*look} <= {*img["class"]})
+        picture = np.asarray(Image.open(small / str(img["src"])).convert("RGB"))
+        assert (picture.shape[1], picture[0, 0, 0]) == LOOKS[look]
+        found.add(look)
+    assert found == set(LOOKS)
+    caption = page.select_one("#fig-lines figcaption")
+    # The theme hides a caption that follows a figure's dark or light image.
+    assert caption and "A line." in caption.get_text() and not page.select(".only-dark ~ figcaption")
+    sources = [str(tag.get("src") or tag.get("srcset")) for tag in page.select("#case-7 :is(img, source)")]
+    assert len({*sources}) == 4 and all((small / source).is_file() for source in sources)
 
 
 def test_a_retired_page_leads_to_where_its_content_is_now(small: Path) -> None:
