@@ -7,9 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from visiting import PAGES, TOP, Visit, in_a_browser
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = in_a_browser
 CUT = """[...document.querySelectorAll('article table, article .sortable-table')]
@@ -30,6 +34,7 @@ def test_a_page_loads_without_error_is_accessible_and_fits_every_screen(
     for width in (1440, 768, 360):
         page.set_viewport_size({"width": width, "height": 800})
         assert not tab.scrolls_sideways(), width
+    assert tab.serious_faults() == [], "on a phone"
 
 
 @pytest.mark.parametrize(("width", "narrow"), [(360, True), (1440, False)])
@@ -47,6 +52,35 @@ def test_the_front_page_shows_one_error_from_beginning_to_end(
     assert "heat maps at layer1, layer2, layer3, layer4" in str(image.get_attribute("alt"))
     target, anchor = str(page.locator("#at-a-glance a").get_attribute("href")).split("#")
     assert visit().open(target.removesuffix(".html")).locator(f"#{anchor}").count() == 1
+
+
+def test_on_a_phone_what_scrolls_can_be_reached_by_keyboard_and_tables_say_so(visit: Callable[..., Visit]) -> None:
+    tab = visit(viewport={"width": 360, "height": 800})
+    formula = tab.open("gradcam").locator(".math-block[data-scrolls=formula]").first
+    formula.focus()
+    tab.page.keyboard.press("ArrowRight")
+    tab.page.wait_for_function("document.activeElement.scrollLeft > 0")
+    table = tab.open("sweep").locator(".sortable-table")
+    said = "getComputedStyle(document.querySelector('.sortable-table'), '::before').content"
+    assert table.get_attribute("data-scrolls") == "table" and "sideways" in tab.page.evaluate(said)
+    tab.page.set_viewport_size({"width": 1280, "height": 800})
+    tab.page.wait_for_function("!document.querySelector('.sortable-table').dataset.scrolls")
+
+
+def test_one_switch_opens_and_closes_all_code(visit: Callable[..., Visit]) -> None:
+    page = visit().open("model")
+    folded, switch = page.locator("details.hide, details.source"), page.get_by_role("button", name="all code")
+    for opened in (True, False):
+        switch.click()
+        assert {part.get_attribute("open") is not None for part in folded.all()} == {opened}
+        assert switch.get_attribute("aria-pressed") == str(opened).lower()
+
+
+def test_search_shows_excerpts_of_a_site_that_is_served(browser: "Browser", address: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{address}/search.html?q=insertion")
+    page.locator("#search-results p.context").first.wait_for()
+    page.close()
 
 
 def test_a_table_is_sorted_by_mouse_and_keyboard_and_as_written_without_javascript(visit: Callable[..., Visit]) -> None:
