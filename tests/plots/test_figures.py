@@ -62,6 +62,8 @@ def all_figures() -> list[plots.ReportFigure]:
         plots.lr_schedule(steps, steps / 100, 4),
         plots.training_curves(columns),
         plots.recipe_comparison({"a": scores, "b": scores}, 0.1),
+        plots.loss_by_step(losses, 2.3),
+        plots.singular_values(LRS[::-1], scores),
         plots.confusion_matrix(counts, CLASSES),
         plots.class_scores(scores, scores, scores, CLASSES),
         plots.confidence_histogram(scores, flags),

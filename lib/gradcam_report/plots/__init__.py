@@ -42,5 +42,7 @@ from .style import use_style as use_style
 from .sweep import sweep_curves as sweep_curves
 from .sweep import sweep_results as sweep_results
 from .training import SERIES as SERIES
+from .training import loss_by_step as loss_by_step
 from .training import recipe_comparison as recipe_comparison
+from .training import singular_values as singular_values
 from .training import training_curves as training_curves

@@ -75,6 +75,39 @@ def training_curves(history: Mapping[str, ArrayLike]) -> ReportFigure:
 
 
 @styled
+def loss_by_step(losses: ArrayLike, guessing: float) -> ReportFigure:
+    """Draw the loss of each step of a short training.
+
+    Args:
+        losses: float (T,), of steps 1 to T.
+        guessing: the loss of giving every class the same probability, drawn as a dashed line.
+    """
+    values = np.asarray(losses, np.float64)
+    figure = new_figure(2.2)
+    ax = figure.subplots()
+    ax.axhline(guessing, color=GREY, linestyle=(0, (4, 2)), linewidth=1, label="guessing")
+    ax.plot(np.arange(1, len(values) + 1), values, color=BLUE, marker="o", markersize=3.5, label="loss of the batch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.set(xlabel="step", ylabel="cross-entropy (nats)")
+    ax.legend(loc="best")
+    return figure
+
+
+@styled
+def singular_values(before: ArrayLike, after: ArrayLike) -> ReportFigure:
+    """Draw the singular values of a matrix, float (R,) in falling order, before and after it is orthogonalised."""
+    figure = new_figure(2.4)
+    ax = figure.subplots()
+    for values, label, colour, dashes in ((before, "before", GREY, (0, (3, 1.5))), (after, "after", BLUE, "-")):
+        heights = np.asarray(values, np.float64)
+        ax.plot(np.arange(1, len(heights) + 1), heights, color=colour, linestyle=dashes, label=label)
+    ax.set_yscale("log")
+    ax.set(xlabel="singular value, largest first", ylabel="size (log scale)")
+    ax.legend(loc="best")
+    return figure
+
+
+@styled
 def recipe_comparison(accuracies: Mapping[str, ArrayLike], error: float) -> ReportFigure:
     """Draw the test accuracy of several recipes after each epoch, and their lead over the first.
 
