@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from ..formatting import percent
-from .style import ReportFigure, is_narrow, palette, stacked, styled
+from .style import ReportFigure, is_narrow, new_figure, palette, stacked, styled
 
 # history columns, legend text, colour of the palette, line style
 SERIES = (
@@ -85,8 +85,15 @@ def loss_by_step(losses: ArrayLike, guessing: float) -> ReportFigure:
     values = np.asarray(losses, np.float64)
     figure = new_figure(2.2)
     ax = figure.subplots()
-    ax.axhline(guessing, color=GREY, linestyle=(0, (4, 2)), linewidth=1, label="guessing")
-    ax.plot(np.arange(1, len(values) + 1), values, color=BLUE, marker="o", markersize=3.5, label="loss of the batch")
+    ax.axhline(guessing, color=palette().grey, linestyle=(0, (4, 2)), linewidth=1, label="guessing")
+    ax.plot(
+        np.arange(1, len(values) + 1),
+        values,
+        color=palette().blue,
+        marker="o",
+        markersize=3.5,
+        label="loss of the batch",
+    )
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set(xlabel="step", ylabel="cross-entropy (nats)")
     ax.legend(loc="best")
@@ -98,9 +105,11 @@ def singular_values(before: ArrayLike, after: ArrayLike) -> ReportFigure:
     """Draw the singular values of a matrix, float (R,) in falling order, before and after it is orthogonalised."""
     figure = new_figure(2.4)
     ax = figure.subplots()
-    for values, label, colour, dashes in ((before, "before", GREY, (0, (3, 1.5))), (after, "after", BLUE, "-")):
+    for values, label, colour, dashes in ((before, "before", "grey", (0, (3, 1.5))), (after, "after", "blue", "-")):
         heights = np.asarray(values, np.float64)
-        ax.plot(np.arange(1, len(heights) + 1), heights, color=colour, linestyle=dashes, label=label)
+        ax.plot(
+            np.arange(1, len(heights) + 1), heights, color=getattr(palette(), colour), linestyle=dashes, label=label
+        )
     ax.set_yscale("log")
     ax.set(xlabel="singular value, largest first", ylabel="size (log scale)")
     ax.legend(loc="best")
