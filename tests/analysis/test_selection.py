@@ -96,6 +96,14 @@ def test_ten_errors_of_ten_classes_are_taken_from_the_middles_of_their_groups():
     assert len(set(select(same, "representative"))) == 10
 
 
+def test_typical_right_answers_are_in_the_middle_of_their_class():
+    labels = np.repeat([0, 1, 2], 5)
+    logits = np.eye(CLASSES)[np.where(np.arange(15) == 10, 3, labels)] * np.tile([5, 4, 3, 2, 1], 3)[:, None]
+    found = predictions(logits, labels)  # 10 is wrong: four right answers of class 2
+    assert selection.typical_right(found, np.array([1, 0, 1, 2])).tolist() == [7, 2, 8, 13]
+    assert selection.typical_right(found, np.array([3])).tolist() == []
+
+
 @given(some_predictions(), kinds, st.randoms())
 def test_choice_does_not_depend_on_the_order_of_rows(found, kind, random):
     order = list(range(len(found.labels)))

@@ -42,7 +42,7 @@ def test_votes_become_shares_majorities_and_kinds_of_errors(published: dict[str,
     np.testing.assert_allclose(people.vote_share(indices, labels), [50 / 51, 10 / 51, 45 / 51, 20 / 51, 1])
     assert people.majority(indices).tolist() == [0, 1, 0, 0, 0]
     assert people.label_error.tolist() == [False, False, True, False, False]  # 1 and 3 of 5 kept it
-    # plainly wrong; most people say otherwise; raters found an error; people disagree; plainly wrong
+    # people side with the label; most say otherwise; raters found an error; people disagree; they side with the label
     assert people.error_kinds(indices, labels).tolist() == [2, 0, 0, 1, 2]
     assert people.error_kinds(np.array([4, 3]), np.array([1, 1])).tolist() == [0, 1]  # a tie: people disagree
 

@@ -169,6 +169,20 @@ def representative(predictions: Predictions, rows: Ints, count: int) -> Ints:
     return np.array(chosen, dtype=np.int64)
 
 
+def typical_right(predictions: Predictions, labels: Ints) -> Ints:
+    """Return for each class in `labels`, int64 (M,), the right answer in the middle of the class's order by `margins`.
+
+    int64 (at most M,). A class that is there again gets the next one, and one without (more) right answers none.
+    """
+    margin, chosen = margins(predictions), list[int]()
+    for label in labels.tolist():
+        rows = np.flatnonzero(~predictions.wrong & (predictions.labels == label))
+        order = rows[np.lexsort((predictions.indices[rows], margin[rows]))].tolist()
+        from_the_middle = sorted(range(len(order)), key=lambda place: abs(2 * place - (len(order) - 1)))
+        chosen += [order[place] for place in from_the_middle if order[place] not in chosen][:1]
+    return np.array(chosen, dtype=np.int64)
+
+
 def _rows_of(known: Ints, wanted: Sequence[int]) -> Ints:
     """Rows of the test-set indices `wanted` in `known`, each once, in the order wanted."""
     row_of = {int(index): row for row, index in enumerate(known)}

@@ -34,7 +34,7 @@ LABEL_ERRORS = (
     "81b2c16c9eee060d6cc2390f6bbce1e0e7be0a050574be5177c9428f3596b5b5",
 )
 AGREEMENT = 0.8  # share of votes for the label below which people disagree about an image
-ERROR_KINDS = ("label probably wrong", "people disagree too", "model plainly wrong")
+ERROR_KINDS = ("label probably wrong", "people disagree too", "people side with the label")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class HumanLabels:
         """Position in `ERROR_KINDS`, int64 (N,), of the network's error on each test image with its label.
 
         The label is probably wrong where raters found an error or another class has more votes. People disagree where
-        the label has less than `AGREEMENT` of the votes. Everything else is the model's own error.
+        the label has less than `AGREEMENT` of the votes. Else people side with the label.
         """
         votes = self.votes[indices]
         doubtful = self.label_error[indices] | (votes.max(axis=1) > votes[np.arange(len(votes)), labels])
