@@ -64,9 +64,7 @@ def all_figures() -> list[plots.ReportFigure]:
         plots.recipe_comparison({"a": scores, "b": scores}, 0.1),
         plots.loss_by_step(losses, 2.3),
         plots.singular_values(LRS[::-1], scores),
-        plots.confusion_matrix(counts, CLASSES),
         plots.class_scores(scores, scores, scores, CLASSES),
-        plots.confidence_histogram(scores, flags),
         plots.cam_grid(IMAGES[:2], maps, names),
         plots.margin_maps(IMAGES[:2], LRS[:32].reshape(2, 4, 4), names, losses[:2]),
         plots.reliability({"before": ([0, 0.5, 1], scores[:2], scores[:2], [1, 2])}),
@@ -286,16 +284,6 @@ def test_spread_keeps_order_and_distance() -> None:
 # Classes and confidence
 
 
-def test_a_confusion_matrix_writes_each_share_where_it_belongs() -> None:
-    ax = plots.confusion_matrix(np.array([[8, 1, 1], [0, 0, 0], [2, 3, 5]]), CLASSES).axes[0]
-    places = {
-        t.get_text(): tuple(map(int, t.get_position()[::-1])) for t in ax.texts if t.get_text() not in ("", "10.0")
-    }
-    assert places == {"80.0": (0, 0), "20.0": (2, 0), "30.0": (2, 1), "50.0": (2, 2)}
-    assert [label.get_text() for label in ax.get_yticklabels()] == list(CLASSES)
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted class", "true class")
-
-
 def test_counts_and_scores_of_classes_are_printed() -> None:
     figure = plots.class_counts({"train": np.array([4500, 4400, 4600]), "test": np.array([10, 20, 30])}, CLASSES)
     assert {"train: 13,500", "test: 60", "4,500", "30"} <= set(texts(figure))
@@ -303,15 +291,6 @@ def test_counts_and_scores_of_classes_are_printed() -> None:
     figure = plots.class_scores(np.array([0.9, 0.8, 0]), np.array([0.7, 0.8, 0]), np.array([0.7875, 0.8, 0]), CLASSES)
     assert {"78.8 %", "80.0 %", "0.0 %"} <= set(texts(figure))
     np.testing.assert_allclose(figure.axes[0].lines[1].get_xdata(), [70, 80, 0])
-
-
-def test_a_confidence_histogram_counts_right_and_wrong_apart() -> None:
-    confidence = np.array([0.99, 0.98, 0.51, 0.52, 1.0])
-    right, wrong = plots.confidence_histogram(confidence, np.array([True, True, False, False, True])).axes
-    assert sum(bar.get_height() for bar in right.patches) == 3
-    assert sum(bar.get_height() for bar in wrong.patches) == 2
-    assert all(50 <= bar.get_x() <= 55 for bar in wrong.patches if bar.get_height())
-    assert "wrong answers: 0" in texts(plots.confidence_histogram(confidence, np.ones(5, bool)))
 
 
 def test_reliability_bars_are_the_accuracies_of_the_bins_that_are_filled() -> None:

@@ -16,9 +16,7 @@ from .cards import at_a_glance as at_a_glance
 from .cards import case_card as case_card
 from .classification import class_counts as class_counts
 from .classification import class_scores as class_scores
-from .classification import confusion_matrix as confusion_matrix
 from .classification import embedding as embedding
-from .confidence import confidence_histogram as confidence_histogram
 from .confidence import human_agreement as human_agreement
 from .confidence import reliability as reliability
 from .confidence import selective_accuracy as selective_accuracy

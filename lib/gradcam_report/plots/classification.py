@@ -1,11 +1,8 @@
-"""Classes: their images, their confusions, their scores, and where their features lie."""
+"""Classes: their images, their scores, and where their features lie."""
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
-import seaborn as sns
-from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
 from ..formatting import percent
@@ -16,7 +13,6 @@ from .style import (
     is_narrow,
     new_figure,
     palette,
-    readable_on,
     stacked,
     styled,
     width,
@@ -51,55 +47,6 @@ def class_counts(counts_by_split: Mapping[str, ArrayLike], classes: Sequence[str
         ax.spines["bottom"].set_visible(False)
         ax.tick_params(length=0)
     panels[0].invert_yaxis()
-    return figure
-
-
-@styled
-def confusion_matrix(matrix: ArrayLike, classes: Sequence[str]) -> ReportFigure:
-    """Draw a confusion matrix in percent of each row; only the mistakes are coloured.
-
-    Args:
-        matrix: int (C, C), rows are true classes, columns predicted ones; an empty cell is left blank.
-        classes: C names.
-    """
-    counts, colour = np.asarray(matrix), palette()
-    values = 100 * counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    text = np.where(counts == 0, "", np.char.mod("%.1f", values))
-    if is_narrow():  # a decimal where it matters
-        text = np.where(values >= 10, np.char.mod("%.0f", values), text)
-    right = np.eye(len(counts), dtype=bool)
-    figure = new_figure(4.6 if is_narrow() else 6.2)
-    ax = figure.subplots()
-    heat = matplotlib.colormaps["rocket_r" if colour is LIGHT else "rocket"]  # few mistakes have the page's colour
-    greatest = max(1, values[~right].max(initial=0))
-    sns.heatmap(
-        values,
-        mask=right,
-        cmap=heat,
-        vmin=0,
-        vmax=greatest,
-        square=True,
-        linewidths=1,
-        linecolor=colour.page,
-        xticklabels=classes,
-        yticklabels=classes,
-        cbar_kws={"label": "mistakes, % of the true class", "shrink": 0.8}
-        | ({"location": "bottom"} if is_narrow() else {}),
-        ax=ax,
-    )
-    for row, column in np.ndindex(*counts.shape):
-        shade = colour.grid if row == column else heat(values[row, column] / greatest)
-        if row == column:
-            ax.add_patch(Rectangle((row, row), 1, 1, facecolor=shade, edgecolor=colour.page))
-        ax.text(column + 0.5, row + 0.5, str(text[row, column]), ha="center", va="center", fontsize=8,
-                color=readable_on(shade), weight="bold" if row == column else "normal")  # fmt: skip
-    ax.set_xticklabels(
-        ax.get_xticklabels(), rotation=90 if is_narrow() else 40, ha="right", va="center", rotation_mode="anchor"
-    )
-    ax.set_yticklabels(ax.get_yticklabels(), rotation=0)
-    ax.set(xlabel="predicted class", ylabel="true class", anchor="W")
-    ax.tick_params(length=0)
-    ax.grid(visible=False)
     return figure
 
 

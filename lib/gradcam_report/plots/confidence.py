@@ -1,10 +1,8 @@
-"""Confidence: its distribution, its calibration, selective prediction, and its agreement with people's votes."""
+"""Confidence: its calibration, selective prediction, and its agreement with people's votes."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import seaborn as sns
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import ArrayLike
 
 from ..formatting import percent
@@ -71,36 +69,6 @@ def selective_accuracy(
     low = min(99.0, 100 * float(accuracy[start:].min()))
     ax.set(xlim=(0, 101), ylim=(max(0, low - 0.25 * (100 - low)), 100 + 0.05 * (100 - low)))
     ax.set(xlabel="images answered, the surest first (%)", ylabel="accuracy on these images (%)")
-    return figure
-
-
-@styled
-def confidence_histogram(confidence: ArrayLike, correct: ArrayLike) -> ReportFigure:
-    """Draw the distribution of confidence for right and for wrong predictions, each on its own count scale.
-
-    Args:
-        confidence: float (N,), 0-1, the probability of the predicted class.
-        correct: bool (N,).
-    """
-    confidence, correct = np.asarray(confidence, np.float64), np.asarray(correct, bool)
-    colours = palette()
-    figure = new_figure(3.6)
-    panels = figure.subplots(2, 1, sharex=True)
-    for ax, name, chosen, colour in zip(
-        panels, ("right", "wrong"), (correct, ~correct), (colours.blue, colours.vermillion), strict=True
-    ):
-        values = 100 * confidence[chosen]
-        title = f"{name} answers: {len(values):,}"
-        if len(values):
-            sns.histplot(x=values, bins=40, binrange=(0, 100), color=colour, alpha=1, edgecolor=colours.page, ax=ax)
-            median = float(np.median(values))
-            ax.axvline(median, color=colours.ink, linewidth=1.2, linestyle=(0, (3, 2)))
-            title += f",{chr(10) if is_narrow() else ' '}half of them above {percent(median / 100)} (dashed)"
-        ax.set_title(title)
-        ax.set(xlim=(0, 100), ylabel="images")
-        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    panels[-1].set_xlabel("probability the model gave its answer (%)")
     return figure
 
 
