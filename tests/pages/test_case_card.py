@@ -12,7 +12,8 @@ from matplotlib.text import Text
 
 from gradcam_report import model, plots
 from gradcam_report.analysis import features, selection
-from gradcam_report.config import parse_params
+from gradcam_report.analysis.predictions import Predictions
+from gradcam_report.config import SelectionConfig, parse_params
 from gradcam_report.data import datasets
 from gradcam_report.explain import cam, contrast
 from gradcam_report.pages import case_card
@@ -62,35 +63,43 @@ def test_texts_leave_out_what_is_not_known(label: int | None, ending: str) -> No
         assert "people" not in text and "nearest" not in text and "below" not in text
 
 
-@pytest.mark.parametrize("at_a_glance", [False, True])
-def test_the_alternative_text_names_classes_layers_and_sum(at_a_glance: bool) -> None:
-    text = case_card.alt_text(card(), at_a_glance)
-    assert "cat, dog, bird" in text and "layer3, layer4" in text and "+2.00" in text and "people" in text
-    assert ("3 training images" in text) != at_a_glance
+def test_the_alternative_texts_name_classes_layers_and_sum() -> None:
+    text, glance = case_card.alt_text(card()), case_card.glance_alt_text(card(label=1), card())
+    assert all(part in text for part in ("cat, dog, bird", "layer3, layer4", "+2.00", "people", "3 training images"))
+    assert all(part in glance for part in ("cat 70.0 %, rightly", "cat 70.0 %, labelled dog", "+2.00"))
 
 
 def test_a_figure_as_html_is_escaped_linked_and_drawn_again_for_dark_pages_and_telephones() -> None:
-    glance, link = plots.at_a_glance(card()), ("more", "x.html#a&b")
-    page = str(case_card.figure_html(glance, "case-7", "a <b>", "seen & heard", link).data)
+    glance, links = plots.at_a_glance(card(label=1), card()), [("more", "x.html#a&b"), ("most", "y.html")]
+    page = str(case_card.figure_html(glance, "case-7", "a <b>", "seen & heard", links).data)
     assert page.startswith('<figure class="case" id="case-7">') and page.count('alt="seen &amp; heard"') == 2
-    assert '<figcaption>a &lt;b&gt; <a href="x.html#a&amp;b">more</a></figcaption>' in page
-    source = re.search(r'<source media="\(max-width: 600px\)" width="360" [^>]*srcset="data:image/webp;base64,', page)
+    assert 'a &lt;b&gt; <a href="x.html#a&amp;b">more</a> <a href="y.html">most</a></figcaption>' in page
+    source = re.search(r'<source media="\(max-width: 600px\)" width="310" [^>]*srcset="data:image/webp;base64,', page)
     assert source and source.start() < page.index('<img class="only-light"') < page.index('<img class="only-dark"')
 
 
-def test_the_error_whose_label_most_people_chose_is_representative() -> None:
-    doubted = card(votes=np.array([0, 45, 5]), probabilities=np.array([0.0, 0.9, 0.1]))
-    clear, surer = card(votes=np.array([0, 5, 45])), card(votes=np.array([0, 5, 45]), probabilities=np.array([0, 1, 0]))
-    right = card(label=1, votes=np.array([0, 50, 0]), probabilities=np.array([0, 1, 0]))
+def test_the_error_that_a_stranger_sees_best_is_one_that_people_agree_on_and_that_was_contested(
+    six_errors: Path,
+) -> None:
+    chosen = selection.choose("runs/six", SelectionConfig(n_images=6))
+    contested = selection.margins(chosen.predictions)[chosen.rows].argsort()
+    assert case_card.recognisable_error(chosen, None) == contested[0]
+    votes = np.ones((chosen.predictions.indices.max() + 1, 10), np.int64)
+    votes[chosen.indices[contested[1:3]], chosen.true[contested[1:3]]] = 41
+    assert case_card.recognisable_error(chosen, votes) == contested[1]
+    rows = np.append(np.flatnonzero(~chosen.predictions.wrong)[:1], chosen.rows)
+    assert case_card.recognisable_error(chosen.at(rows), None) == contested[0] + 1, "an error before a right answer"
 
-    def chosen(cards: list[plots.Card], *shared: int) -> int:
-        return case_card.representative(cards, np.isin(np.arange(len(cards)), shared or range(len(cards))))
 
-    assert chosen([doubted, clear, right]) == 1
-    assert chosen([doubted, clear, surer, right]) == 2
-    assert chosen([doubted, clear, surer, right], 0, 1, 3) == 1  # other networks do not make the third one's error
-    assert chosen([card(**BARE), card(votes=None, probabilities=np.array([0, 0.8, 0.2]))]) == 1
-    assert chosen([right]) == 0
+def test_the_right_answer_is_the_surest_of_its_class_that_all_agree_on_or_what_comes_nearest() -> None:
+    logits = np.array([[3, 0, 0], [9, 0, 0], [0, 2, 0], [0, 5, 0], [8, 0, 0]], np.float32)
+    answers = Predictions(logits, np.array([0, 0, 1, 2, 1]), np.arange(5) + 1)
+    votes = np.array([[0, 0, 0], [7, 0, 0], [6, 1, 0], [0, 7, 0], [0, 0, 7], [0, 7, 0]])
+    assert [case_card.right_answer(answers, c, votes) for c in (0, 1)] == [0, 2]
+    assert case_card.right_answer(answers, 0, None) == 1
+    assert case_card.right_answer(answers, 2, votes) == 1, "no right answer of this class"
+    never = Predictions(logits, np.array([1, 1, 0, 0, 1]), np.arange(5) + 1)
+    assert case_card.right_answer(never, 0, votes) == 1
 
 
 def chosen_by(params: Any) -> selection.Examples:
@@ -102,23 +111,27 @@ def make_cards(**params: Any) -> tuple[model.ResNet18, selection.Examples, list[
     parsed: Any = parse_params("gradcam", {"run_dir": "runs/six", "layers": ["layer3", "layer4"]} | params)
     net, chosen = model.build(0, width=8).eval(), chosen_by(parsed)
     explanation = contrast.explain_examples(net, chosen, parsed.cam.layers, parsed.cam.method)
-    return net, chosen, *case_card.make_cards(chosen, explanation, parsed)
+    votes, note = case_card.load_votes("shapes", "")
+    assert votes is None and note  # nobody was asked about synthetic images
+    return net, chosen, *case_card.make_cards(chosen, explanation, votes, "")
 
 
 def test_cards_hold_the_maps_the_margin_and_the_nearest_training_images(six_errors: Path) -> None:
     net, chosen, cards, note = make_cards()
-    assert len(cards) == 6 and note and all(one.votes is None for one in cards)  # nobody was asked about drawn shapes
+    assert len(cards) == 6 and not note
     images = datasets.NORMALIZERS["shapes"](torch.from_numpy(chosen.images))
     targets = {"predicted": torch.from_numpy(chosen.predicted), "contrast": torch.from_numpy(chosen.true)}
-    maps = cam.explain(net, images, targets, ["layer3", "layer4"], shared=True)
+    maps = cam.explain(net, images, targets, ["layer4"], shared=True)
+    alone = cam.explain(net, images, targets, ["layer3"], shared=True)
     train, known = features.load_train(chosen.folder, chosen.record)
     near, _ = features.nearest(features.load_test(chosen.folder)[chosen.rows], known, 5)
     for row, one in enumerate(cards):
         assert (one.predicted, one.contrast, one.label) == (chosen.predicted[row], chosen.true[row], chosen.true[row])
         np.testing.assert_array_equal(one.image, chosen.images[row])
         for target, layers in one.maps.items():
-            for layer, heat in layers.items():
-                np.testing.assert_allclose(heat, maps[target][layer][row], atol=1e-5)
+            np.testing.assert_allclose(layers["layer4"], maps[target]["layer4"][row], atol=1e-5)
+            heat = alone[target]["layer3"][row]
+            np.testing.assert_allclose(layers["layer3"], heat / heat.max().clamp(min=1e-12), atol=1e-4)
         assert one.cells.sum() == pytest.approx(one.margin, abs=1e-4)
         np.testing.assert_array_equal(one.neighbours, train.images.numpy()[near[row]])
         np.testing.assert_array_equal(one.neighbour_labels, train.labels.numpy()[near[row]])
@@ -144,12 +157,14 @@ def test_a_readers_picture_is_compared_with_the_runner_up(six_errors: Path) -> N
 def test_the_figures_show_the_cards_numbers() -> None:
     classes, shares = ("bird", "cat", "dog", "frog"), np.array([0.15, 0.7, 0.1, 0.05])
     one = card(classes=classes, probabilities=shares, contrast=3, label=3, votes=np.array([1, 2, 0, 47]))
-    figures = plots.case_card(one, "# 7: cat"), plots.at_a_glance(one), plots.at_a_glance(one, narrow=True)
-    assert [float(figure.get_figwidth()) for figure in figures] == [7.2, 7.2, 3.6]
-    for figure in figures:
+    cards = plots.case_card(one, "# 7: cat"), plots.at_a_glance(card(label=1), one)
+    for figure in (cards[0], *cards[1].versions().values()):
         shown = {text.get_text() for text in figure.findobj(Text)}
-        # The unlikely contrast class is among the bars.
-        assert {"70.0 %", "5.0 %", "94 % of people", "+0.50", "−0.25", "layer3", "Grad-CAM\nfor frog"} <= shown
-        assert "no\npositive\nevidence" in shown and any("+2.00" in text for text in shown)
+        assert {"+0.50", "−0.25"} <= shown and any("+2.00" in text for text in shown)
+    # The unlikely contrast class is among the bars.
+    shown = {text.get_text() for text in cards[0].findobj(Text)}
+    assert {"70.0 %", "5.0 %", "94 % of people", "layer3", "Grad-CAM\nfor frog", "no\npositive\nevidence"} <= shown
+    shown = {text.get_text() for text in cards[1].findobj(Text)}
+    assert {"An error: frog taken for cat", "Network: cat 70.0 %, frog 5.0 %    People: 47 of 50 say frog"} <= shown
     bare = {text.get_text() for text in plots.case_card(card(**BARE), "x").findobj(Text)}
     assert not [text for text in bare if "people" in text or "nearest" in text]

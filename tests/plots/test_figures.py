@@ -80,6 +80,9 @@ def all_figures() -> list[plots.ReportFigure]:
         plots.accuracy_by_peak(LRS, losses / 3, {"onset": 0.03, "valley": None}, "onset"),
         plots.deletion_insertion({"deletion": {"map": steps / 100, "edges": steps / 100}}, ("edges",)),
         plots.model_randomization({"linear": {"map": (0.9, 0.8, 1.0)}}),
+        plots.verdict_matrix({"map": dict(zip("abcd", ("better", "worse", "no different", ""), strict=True))}),
+        plots.overlay_steps(IMAGES[0], LRS[:16].reshape(4, 4), "automobile"),
+        plots.favouring_cells(np.array([3, 16, 16]), 16, "number of errors"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Class activation maps through torchcam: where in a layer the evidence for a class lies.
+"""Class activation maps through torchcam: where in a layer a stronger response would raise the score of a class.
 
 torchcam weights and sums the channels. This module puts the model into the state in which that means something (eval
 mode, full float32, gradients on), puts everything back, and scales the maps.
@@ -30,6 +30,8 @@ class CamMethod:
     """Whether the method needs a backward pass; one that needs none makes many forward passes instead."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Passed to the torchcam class."""
+    same_as_gradcam: tuple[str, ...] = ()
+    """Layers of `ResNet18` at which its maps are those of Grad-CAM."""
 
 
 # The map of class c is ReLU(sum_k w_k A_k), with the activations A_k of channel k, the logit y_c of the class and
@@ -50,7 +52,8 @@ class CamMethod:
 METHODS = {
     "gradcam": CamMethod("Grad-CAM", GradCAM),
     "layercam": CamMethod("LayerCAM", LayerCAM),
-    "xgradcam": CamMethod("XGrad-CAM", XGradCAM),
+    # A mean follows layer4, so the gradient is the same in all of its cells, and both weights come down to it.
+    "xgradcam": CamMethod("XGrad-CAM", XGradCAM, same_as_gradcam=("layer4",)),
     "scorecam": CamMethod("Score-CAM", ScoreCAM, gradients=False, options={"batch_size": 250}),
 }
 
@@ -64,7 +67,7 @@ def explain(
     batch_size: int = 64,
     shared: bool = False,
 ) -> dict[str, dict[str, Tensor]]:
-    """Map the evidence for each target class at each layer: `explain(...)["predicted"]["layer4"]`.
+    """Return the map of each target class at each layer: `explain(...)["predicted"]["layer4"]`.
 
     - `model`: float32, on any device, from (N, 3, H, W) to logits (N, C); left as it was found.
     - `images`: float (N, 3, H, W), normalised as in training, on any device.
@@ -140,15 +143,6 @@ def rescale_together(maps: Sequence[Tensor]) -> list[Tensor]:
 def is_empty(maps: Tensor) -> Tensor:
     """Return True where a map of float (N, h, w) is zero everywhere, bool (N,): there is no positive evidence."""
     return (maps == 0).flatten(1).all(dim=1)
-
-
-def similarity(first: Tensor, second: Tensor) -> Tensor:
-    """Correlate (Pearson) the cells of each pair of maps: float (N, h, w) twice -> float (N,), -1 to 1.
-
-    nan where one of the two maps is constant.
-    """
-    a, b = (m.flatten(1) - m.flatten(1).mean(1, keepdim=True) for m in (first, second))
-    return (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1)).where((a.norm(dim=1) > 0) & (b.norm(dim=1) > 0), torch.nan)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ explanation = contrast.explain_examples(net, examples, ["layer3", "layer4"])
 explanation.maps["predicted"]["layer4"]
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..analysis.predictions import Floats, Ints
 from ..analysis.selection import Examples
 from ..data import datasets
 from ..model import ResNet18
-from .cam import explain
+from .cam import explain, rescale_together
 from .margin import margin_map
 
 
@@ -55,6 +55,18 @@ def explain_examples(net: ResNet18, examples: Examples, layers: Sequence[str], m
     """Explain the predicted and the contrast class of chosen test images; raises as `cam.explain`."""
     images = datasets.NORMALIZERS[examples.dataset](torch.from_numpy(examples.images))
     return explain_images(net, images, *contrast_classes(examples.probabilities, examples.true), layers, method)
+
+
+def apart_before_layer4(maps: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+    """Divide each map of a layer before layer4 by its own maximum; those of layer4 keep the scale that they share.
+
+    `maps` are those of an `Explanation`. Before layer4 a class's map says little about how high its score is, so the
+    two classes' heights do not compare.
+    """
+    return {
+        target: {layer: m if layer == "layer4" else rescale_together([m])[0] for layer, m in by_layer.items()}
+        for target, by_layer in maps.items()
+    }
 
 
 def decisions(net: ResNet18, examples: Examples) -> tuple[Tensor, Tensor]:

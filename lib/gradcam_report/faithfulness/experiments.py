@@ -32,12 +32,12 @@ def explainer_maps(
     """Make the maps of each method at each layer for one class of each image.
 
     `images` are normalised float (N, 3, H, W), `classes` int64 (N,). Score-CAM, the method without gradients, is made
-    of the last layer only, for its cost. XGrad-CAM is left out at layer4, where it equals Grad-CAM: a mean follows that
-    layer, so the gradient is the same in every cell, and so are the two methods' weights.
+    of the last layer only, for its cost. A method is left out at the layers where its maps are those of Grad-CAM.
     """
     maps: Maps = {}
-    for name, method in ((name, cam.METHODS[name]) for name in methods):
-        chosen = [layer for layer in layers if (name, layer) != ("xgradcam", "layer4")]
+    for name in methods:
+        method = cam.METHODS[name]
+        chosen = [layer for layer in layers if layer not in method.same_as_gradcam]
         chosen = chosen if method.gradients else chosen[-1:]
         if chosen:
             by_layer = cam.explain(net, images, {"class": classes}, chosen, name)["class"]

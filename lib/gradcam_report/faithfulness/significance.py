@@ -32,20 +32,10 @@ def intervals(scores: Scores, draws: int = 2000) -> dict[str, Interval]:
     return {name: bootstrap(values, draws) for name, values in scores.items()}
 
 
-def best(scores: Scores, among: Sequence[str], lower_is_better: bool = False) -> str:
-    """Return which of `among` has the best mean score."""
-    sign = -1 if lower_is_better else 1
-    return max(among, key=lambda name: float(np.mean(sign * scores[name])))
-
-
 def best_baseline(scores: Scores, lower_is_better: bool = False) -> str:
     """Return the baseline with the best mean score."""
-    return best(scores, BASELINES, lower_is_better)
-
-
-def best_explainer(scores: Scores, lower_is_better: bool = False) -> str:
-    """Return the explainer with the best mean score."""
-    return best(scores, _explainers(scores), lower_is_better)
+    sign = -1 if lower_is_better else 1
+    return max(BASELINES, key=lambda name: float(np.mean(sign * scores[name])))
 
 
 def _explainers(scores: Scores) -> list[str]:
@@ -80,8 +70,3 @@ def verdicts(results: Mapping[str, Scores], draws: int = 2000) -> dict[str, dict
 def always_better(table: Mapping[str, Mapping[str, str]], metrics: Sequence[str]) -> list[str]:
     """Return the explainers of a table of `verdicts` that are better than the best baseline by all of `metrics`."""
     return [name for name, by_metric in table.items() if all(by_metric[metric] == "better" for metric in metrics)]
-
-
-def never_worse(table: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Return the explainers of a table of `verdicts` that have every score and are worse by none."""
-    return [name for name, by_metric in table.items() if all(by_metric.values()) and "worse" not in by_metric.values()]

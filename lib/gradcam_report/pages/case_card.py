@@ -1,6 +1,6 @@
 """Case cards: one image with its prediction, people's votes, its explanation and its nearest training images.
 
-cards, note = case_card.make_cards(examples, explanation, params)
+cards, note = case_card.make_cards(examples, explanation, votes, data_root)
 case_card.sentence(cards[0])
 """
 
@@ -17,12 +17,12 @@ from torch import Tensor
 
 from .. import plots
 from ..analysis import features
-from ..analysis.predictions import softmax
-from ..analysis.selection import Examples
+from ..analysis.predictions import Predictions, most_confident, softmax
+from ..analysis.selection import Examples, margins
 from ..config import GradCamParams, ReportError
 from ..data import datasets, human_labels
 from ..explain import cam
-from ..explain.contrast import Explanation, contrast_classes, explain_images
+from ..explain.contrast import Explanation, apart_before_layer4, contrast_classes, explain_images
 from ..formatting import percent, signed
 from ..model import ResNet18
 from ..plots import Card
@@ -48,7 +48,7 @@ def from_explanation(
         explanation: of the same images, for the predicted and the contrast class.
     """
     predicted, contrast = contrast_classes(probabilities, labels)
-    maps = explanation.maps
+    maps = apart_before_layer4(explanation.maps)
     return [
         Card(
             image=images[i],
@@ -65,27 +65,33 @@ def from_explanation(
     ]
 
 
-def make_cards(examples: Examples, explanation: Explanation, params: GradCamParams) -> tuple[list[Card], str]:
+def make_cards(
+    examples: Examples, explanation: Explanation, votes: NDArray[np.int64] | None, data_root: str
+) -> tuple[list[Card], str]:
     """Return a card for each example, and a note about what the cards lack (empty if nothing).
 
-    `explanation` is of the same images. Votes and neighbours are left out where their data cannot be had.
+    `explanation` is of the same images; `votes` are those of `load_votes`. Neighbours are left out where the training
+    images cannot be had.
     """
     cards = from_explanation(examples.images, examples.probabilities, examples.true, examples.classes, explanation)
-    notes = []
+    if votes is not None:
+        cards = [replace(card, votes=counts) for card, counts in zip(cards, votes[examples.indices], strict=True)]
     try:
-        neighbours = list(_neighbours(examples, params.images.data_root))
-        cards = [
-            replace(card, neighbours=images, neighbour_labels=labels)
-            for card, (images, labels) in zip(cards, neighbours, strict=True)
-        ]
+        neighbours = list(_neighbours(examples, data_root))
     except ReportError as error:
-        notes.append(f"The cards go without the nearest training images. {error}")
+        return cards, f"The cards go without the nearest training images. {error}"
+    return [
+        replace(card, neighbours=images, neighbour_labels=labels)
+        for card, (images, labels) in zip(cards, neighbours, strict=True)
+    ], ""
+
+
+def load_votes(dataset: str, human_root: str) -> tuple[NDArray[np.int64] | None, str]:
+    """Return people's votes on all test images, int64 (N, C), or None and a sentence that says why there are none."""
     try:
-        votes = human_labels.load(examples.dataset, params.human.human_root).votes[examples.indices]
-        cards = [replace(card, votes=counts) for card, counts in zip(cards, votes, strict=True)]
+        return human_labels.load(dataset, human_root).votes, ""
     except ReportError as error:
-        notes.append(str(error))
-    return cards, " ".join(notes)
+        return None, str(error)
 
 
 def _neighbours(examples: Examples, data_root: str) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
@@ -106,20 +112,33 @@ def picture_card(net: ResNet18, image: Tensor, record: RunRecord, params: GradCa
     return from_explanation(image.numpy(), probabilities, None, record.result.classes, explanation)[0]
 
 
-def representative(cards: Sequence[Card], shared: NDArray[np.bool_]) -> int:
-    """Return the position of the card that best stands for all.
+def recognisable_error(examples: Examples, votes: NDArray[np.int64] | None) -> int:
+    """Return the position of the example whose error a stranger sees best.
 
-    The criteria, in this order: an error; one that other networks make too (`shared`, bool (N,)); one whose label most
-    people chose; one of high confidence.
+    The criteria, in this order: an error; one whose label most of the people asked chose; one that was contested, of a
+    small margin. `votes` are those of `load_votes`.
     """
+    agreed = np.zeros(len(examples))
+    if votes is not None:
+        counts = votes[examples.indices]
+        agreed = counts[np.arange(len(examples)), examples.true] / counts.sum(1)
+    return int(np.lexsort((margins(examples.predictions)[examples.rows], -agreed, ~examples.wrong))[0])
 
-    def rank(position: int) -> tuple[bool, bool, float, float]:
-        card = cards[position]
-        wrong = card.label not in (None, card.predicted)
-        agreement = float(card.votes[card.contrast] / card.votes.sum()) if wrong and card.votes is not None else 0.0
-        return wrong, bool(shared[position]), agreement, float(card.probabilities[card.predicted])
 
-    return max(range(len(cards)), key=rank)
+def right_answer(predictions: Predictions, predicted: int, votes: NDArray[np.int64] | None) -> int:
+    """Return the row of the surest right answer of a class, among those on which all people asked agree.
+
+    What cannot be had is left out: the people, the class, in the end that the answer is right.
+    """
+    unanimous = np.ones(len(predictions.labels), bool)
+    if votes is not None:
+        counts = votes[predictions.indices]
+        unanimous = counts.max(1) == counts.sum(1)
+    right, of_class = ~predictions.wrong, predictions.predicted == predicted
+    for candidates in (right & of_class & unanimous, right & of_class, right, np.ones_like(right)):
+        if candidates.any():
+            break
+    return int(most_confident(predictions, np.flatnonzero(candidates))[0])
 
 
 def title(card: Card) -> str:
@@ -132,7 +151,7 @@ def title(card: Card) -> str:
 
 def sentence(card: Card) -> str:
     """Return a card's numbers as prose: the prediction, the votes, the cells and the neighbours."""
-    parts = [_prediction_sentence(card), _votes_sentence(card), _cells_sentence(card), _neighbours_sentence(card)]
+    parts = [_prediction_sentence(card), _votes_sentence(card), cells_sentence(card), _neighbours_sentence(card)]
     return " ".join(filter(None, parts))
 
 
@@ -154,7 +173,8 @@ def _votes_sentence(card: Card) -> str:
     return f"Of {votes.sum()} people asked, {_listed(counts)}."
 
 
-def _cells_sentence(card: Card) -> str:
+def cells_sentence(card: Card) -> str:
+    """Say how many cells favour the prediction, and what the strongest adds."""
     cells, sides = card.cells, f"“{card.classes[card.predicted]}” over “{card.classes[card.contrast]}”"
     count = int((cells > 0).sum())
     if not count:
@@ -162,9 +182,9 @@ def _cells_sentence(card: Card) -> str:
     height, width = cells.shape
     row, column = divmod(int(cells.argmax()), width)
     where = f"{'upper' if row < height / 2 else 'lower'} {'left' if column < width / 2 else 'right'}"
-    how_many = {1: "One", cells.size: "All"}.get(count, str(count))
+    how_many = {1: "One of the", cells.size: "All"}.get(count, f"{count} of the")
     return (
-        f"{how_many} of the {cells.size} cells of layer4 favour{'s' * (count == 1)} {sides}; the strongest, {where} of "
+        f"{how_many} {cells.size} cells of layer4 favour{'s' * (count == 1)} {sides}; the strongest, {where} of "
         f"the middle, adds {signed(cells.max())} to a sum of {signed(card.margin)}."
     )
 
@@ -184,33 +204,33 @@ def _listed(parts: Sequence[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
-def alt_text(card: Card, at_a_glance: bool = False) -> str:
-    """Return the alternative text of `plots.case_card`, or of `plots.at_a_glance`."""
+def alt_text(card: Card) -> str:
+    """Return the alternative text of `plots.case_card`."""
     shown = ", ".join(card.classes[c] for c in card.shown_classes())
     pair = " and for ".join(card.classes[c] for c in (card.predicted, card.contrast))
-    if at_a_glance:
-        people = "" if card.votes is None else ", and the share of people who chose each"
-        parts = ["Four numbered parts: one picture of 32 by 32 pixels, enlarged"]
-        parts += [f"the network's probabilities for {shown}{people}"]
-    else:
-        people = "" if card.votes is None else " above the share of people who chose the class"
-        parts = [f"Card of one small picture with bars for {shown}: the network's probability{people}"]
-    parts += [
+    people = "" if card.votes is None else " above the share of people who chose the class"
+    parts = [
+        f"Card of one small picture with bars for {shown}: the network's probability{people}",
         f"heat maps at {', '.join(card.maps['predicted'])} for {pair}",
         f"a table of signed numbers, one for each cell of layer4, with the sum {signed(card.margin)}",
     ]
-    if card.neighbour_labels is not None and not at_a_glance:
+    if card.neighbour_labels is not None:
         parts.append(f"{len(card.neighbour_labels)} training images below")
     return "; ".join(parts) + "."
 
 
+def glance_alt_text(first: Card, case: Card) -> str:
+    """Return the alternative text of `plots.at_a_glance`."""
+    predicted, contrast = case.classes[case.predicted], case.classes[case.contrast]
+    return (
+        f"Two rows. Above: a small photograph, {title(first)}, and its heat map. Below: another, {title(case)}; its "
+        f"heat maps for {predicted} and for {contrast}; a table of signed numbers, one for each cell, with the sum "
+        f"{signed(case.margin)}."
+    )
+
+
 def figure_html(
-    figure: plots.ReportFigure,
-    anchor: str,
-    caption: str,
-    alt: str,
-    link: tuple[str, str] | None = None,
-    narrow: plots.ReportFigure | None = None,
+    figure: plots.ReportFigure, anchor: str, caption: str, alt: str, links: Sequence[tuple[str, str]] = ()
 ) -> HTML:
     """Return a figure with its caption, for pages whose number of figures is known only when they run.
 
@@ -221,12 +241,11 @@ def figure_html(
         anchor: id of the figure on its page.
         caption: text under the figure.
         alt: alternative text, for readers who cannot see the figure.
-        link: text and address of a link at the caption's end.
-        narrow: not used; the figure has its own version for a phone.
+        links: text and address of each link at the caption's end.
     """
     versions = figure.versions()
     pictures = "".join(_picture(versions, theme, alt) for theme in ("light", "dark") if theme in versions)
-    more = f' <a href="{html.escape(link[1])}">{html.escape(link[0])}</a>' if link else ""
+    more = "".join(f' <a href="{html.escape(address)}">{html.escape(text)}</a>' for text, address in links)
     words = f"<figcaption>{html.escape(caption)}{more}</figcaption>"
     return HTML(f'<figure class="case" id="{html.escape(anchor)}"><div>{pictures}</div>{words}</figure>')
 

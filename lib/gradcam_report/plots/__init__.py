@@ -12,7 +12,6 @@ from .benchmarks import speedups as speedups
 from .benchmarks import throughput as throughput
 from .benchmarks import time_and_memory as time_and_memory
 from .cards import Card as Card
-from .cards import at_a_glance as at_a_glance
 from .cards import case_card as case_card
 from .classification import class_counts as class_counts
 from .classification import class_scores as class_scores
@@ -23,9 +22,13 @@ from .confidence import selective_accuracy as selective_accuracy
 from .faithfulness import deletion_insertion as deletion_insertion
 from .faithfulness import mean_scores as mean_scores
 from .faithfulness import model_randomization as model_randomization
+from .faithfulness import verdict_matrix as verdict_matrix
+from .glance import at_a_glance as at_a_glance
 from .heatmaps import cam_grid as cam_grid
+from .heatmaps import favouring_cells as favouring_cells
 from .heatmaps import margin_maps as margin_maps
 from .heatmaps import overlay as overlay
+from .heatmaps import overlay_steps as overlay_steps
 from .images import augmentations as augmentations
 from .images import class_samples as class_samples
 from .images import image_grid as image_grid

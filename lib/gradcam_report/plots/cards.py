@@ -1,4 +1,4 @@
-"""One image with everything known about it, as a card of the Grad-CAM chapter and as the front page's overview."""
+"""One image with everything known about it, as a card of the Grad-CAM chapter."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..formatting import percent, signed
 from .heatmaps import label_empty, overlay, signed_colours
 from .images import to_hwc
-from .style import SMALL, ReportFigure, bare, is_narrow, new_figure, palette, readable_on, styled, wide_only
+from .style import SMALL, ReportFigure, bare, new_figure, palette, readable_on, wide_only
 
 TOP = 0.55  # inches below a card's heading
 
@@ -31,7 +31,7 @@ class Card:
     label: int | None
     """The true class; None if it is unknown."""
     maps: Mapping[str, Mapping[str, NDArray[np.float32]]]
-    """"predicted" and "contrast" -> layer -> float32 (h, w), 0-1 on one scale for both."""
+    """"predicted" and "contrast" -> layer -> float32 (h, w), 0-1: a pair at layer4 on one scale, others each alone."""
     cells: NDArray[np.float32]
     """float32 (h, w): what each cell of layer4 adds to `margin`."""
     margin: float
@@ -135,44 +135,4 @@ def case_card(card: Card, heading: str, method: str = "Grad-CAM") -> ReportFigur
             ax.imshow(image, interpolation="nearest")
             ax.set_title(card.classes[label], **SMALL, pad=2, loc="center")
         write(figure, 3.1, TOP + 2.41, "nearest\ntraining\nimages", ha="right", va="center", fontsize=8)
-    return figure
-
-
-# The overview's size, the upper left corners of its four parts, and the side of a heat map, all in inches.
-WIDE = ((7.2, 4.72), ((0.05, 0.06), (0.05, 3.0), (2.85, 0.06), (2.85, 2.74)), 0.93)
-NARROW = ((3.6, 9.25), ((0.05, 0.06), (0.05, 3.1), (0.05, 4.95), (0.05, 7.3)), 0.74)  # a telephone's width
-
-
-@styled
-def at_a_glance(card: Card, method: str = "Grad-CAM", narrow: bool = False) -> ReportFigure:
-    """Draw one image, its prediction, its heat maps and its margin map, in the order of the report's chapters.
-
-    Args:
-        card: what is drawn; the neighbours are left out.
-        method: the maps' name.
-        narrow: in one column, for a telephone, instead of two.
-    """
-    size, corners, tile = NARROW if narrow or is_narrow() else WIDE
-    figure = ReportFigure(figsize=size)
-    label = "" if card.label is None else f", labelled {card.classes[card.label]}"
-    headings = (
-        ("1  What the network sees", f"32 × 32 pixels{label}"),
-        ("2  What it answers", "" if card.votes is None else "and what people say"),
-        ("3  Where the evidence lies", "layer by layer, for two classes; yellow is most"),
-        ("4  What tipped the balance", "each cell of layer4 has its share in the decision"),
-    )
-    for (left, top), (heading, line) in zip(corners, headings, strict=True):
-        write(figure, left, top, heading, va="top", fontsize=9.5, fontweight="bold")
-        write(figure, left, top + 0.19, line, va="top", fontsize=8.5, color=palette().grey)
-    image, prediction, maps, (left, top) = corners
-    place(figure, image[0], image[1] + 0.42, 2.4, 2.4).imshow(to_hwc(card.image[None])[0], interpolation="nearest")
-    draw_probabilities(place(figure, prediction[0] + 0.78, prediction[1] + 0.36, 1.75, 1.3), card)
-    draw_maps(figure, card, maps[0] + 0.4, maps[1] + 0.6, tile, method)
-    draw_margin(place(figure, left, top + 0.42, 1.5, 1.5), card)
-    predicted, contrast = card.classes[card.predicted], card.classes[card.contrast]
-    key = ((palette().vermillion, f"speaks for {predicted}"), (palette().blue, f"speaks for {contrast}"))
-    for number, (colour, text) in enumerate((*key, ("none", f"in all {signed(card.margin)}"))):
-        line_top = top + 0.74 + 0.3 * number
-        place(figure, left + 1.68, line_top, 0.17, 0.17).set_facecolor(colour)
-        write(figure, left + 1.93, line_top + 0.085, text, va="center", fontsize=8.5)
     return figure

@@ -4,9 +4,11 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from .style import ReportFigure, is_narrow, new_figure, palette, stacked, styled
+from .style import ReportFigure, is_narrow, new_figure, palette, readable_on, stacked, styled
 
 Estimate = tuple[float, float, float]  # mean, and both ends of its 95 % interval
 MARKERS = "os^DvPX"  # with the colours of `Palette.cycle`
@@ -45,6 +47,42 @@ def mean_scores(
         ax.tick_params(axis="y", length=0)
     axes[0].set_yticks(rows, names)
     axes[0].invert_yaxis()
+    return figure
+
+
+SIGNS = {"better": "+", "worse": "−", "no different": "=", "": ""}
+
+
+@styled
+def verdict_matrix(verdicts: Mapping[str, Mapping[str, str]]) -> ReportFigure:
+    """Draw which explainers are better or worse than the best baseline, score by score.
+
+    Args:
+        verdicts: explainer -> score -> "better", "worse", "no different" or "" where it was not tried; the same scores
+            for all.
+    """
+    colours, names = palette(), list(verdicts)
+    metrics = list(next(iter(verdicts.values())))
+    fill = {"better": colours.blue, "worse": colours.vermillion, "no different": colours.pale, "": colours.page}
+    figure = new_figure(0.27 * len(names) + (1.5 if is_narrow() else 1.0))
+    ax = figure.subplots()
+    ax.imshow([[to_rgb(fill[word]) for word in by_metric.values()] for by_metric in verdicts.values()], aspect="auto")
+    for row, by_metric in enumerate(verdicts.values()):
+        for column, word in enumerate(by_metric.values()):
+            ax.text(column, row, SIGNS[word], ha="center", va="center", color=readable_on(fill[word]), fontsize=10)
+    ax.set_xticks(
+        np.arange(len(metrics)), metrics, rotation=45 if is_narrow() else 0, ha="left" if is_narrow() else "center"
+    )
+    ax.set_yticks(np.arange(len(names)), names)
+    ax.set_xticks(np.arange(1, len(metrics)) - 0.5, minor=True)
+    ax.set_yticks(np.arange(1, len(names)) - 0.5, minor=True)
+    ax.grid(visible=False)
+    ax.grid(which="minor", color=colours.page, linewidth=2)
+    ax.xaxis.tick_top()
+    ax.tick_params(which="both", length=0)
+    ax.spines[:].set_visible(False)
+    key = [Patch(color=fill[word], label=f"{SIGNS[word]} {word}") for word in ("better", "no different", "worse")]
+    figure.legend(handles=key, loc="outside lower center", ncols=3, fontsize=8, columnspacing=1.2)
     return figure
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..formatting import signed
 from .images import to_hwc
-from .style import SMALL, ReportFigure, bare, is_narrow, new_figure, palette, styled, text_width, wide_only, width
+from .style import SMALL, ReportFigure, bare, is_narrow, new_figure, palette, styled, text_width, wide_only, width, wrap
 
 COLOURS = "plasma"  # perceptually uniform, and no shade of it is grey like the image underneath
 ALPHA = 0.75
@@ -21,16 +21,17 @@ GAP = 0.05  # between tiles, as a share of a tile
 EMPTY = "no\npositive\nevidence"
 
 
-def overlay(image: ArrayLike, heat: ArrayLike, alpha: float = ALPHA) -> NDArray[np.float64]:
+def overlay(image: ArrayLike, heat: ArrayLike, alpha: float = ALPHA, smooth: bool = False) -> NDArray[np.float64]:
     """Return the image in grey with the map's colours on top, as opaque as the map is high.
 
     Each pixel is `(1 - alpha * heat) * grey + alpha * heat * colour(heat)`: where the map is 0 the image is left alone.
-    The map keeps its own cells, which is as finely as it was computed.
+    The map keeps its own cells, which is as finely as it was computed, unless it is smoothed.
 
     Args:
         image: uint8 (H, W, 3), 0-255.
         heat: float (h, w), 0-1, at any size.
         alpha: opacity where the map is 1.
+        smooth: interpolate between the centres of the cells.
 
     Returns:
         float (H, W, 3), RGB, 0-1.
@@ -38,7 +39,8 @@ def overlay(image: ArrayLike, heat: ArrayLike, alpha: float = ALPHA) -> NDArray[
     image = np.asarray(image)
     grey = (image @ LUMA / 255)[..., None]
     cells = Image.fromarray(np.asarray(heat, np.float32))
-    enlarged = cells.resize((image.shape[1], image.shape[0]), Image.Resampling.NEAREST)
+    resampling = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+    enlarged = cells.resize((image.shape[1], image.shape[0]), resampling)
     values = np.clip(np.asarray(enlarged, np.float64), 0, 1)
     opacity = alpha * values[..., None]
     return (1 - opacity) * grey + opacity * matplotlib.colormaps[COLOURS](values)[..., :3]
@@ -84,6 +86,54 @@ def label_empty(ax: Axes, left: float, top: float) -> None:
     """Write on a tile that its map is empty, which is a result, not a failure."""
     box = {"facecolor": palette().page, "edgecolor": "none", "pad": 1, "alpha": 0.85}
     ax.text(left + 0.5, top + 0.5, EMPTY, ha="center", va="center", fontsize=8, linespacing=1.1, bbox=box)
+
+
+@styled
+def overlay_steps(image: ArrayLike, heat: ArrayLike, name: str) -> ReportFigure:
+    """Draw one image, its map as cells over it, and the same map smoothed.
+
+    Args:
+        image: uint8 (3, H, W) or (H, W, 3), 0-255.
+        heat: float (h, w), 0-1.
+        name: the map's class.
+    """
+    (tile,) = to_hwc(np.asarray(image)[None])
+    height, across = np.shape(heat)
+    shown = {
+        "the image": tile,
+        f"{name}: {height} × {across} cells": overlay(tile, heat),
+        f"{name}: smoothed": overlay(tile, heat, smooth=True),
+    }
+    figure = new_figure(width() / 3 + 0.75)
+    panels = figure.subplots(1, len(shown))
+    for ax, (title, picture) in zip(panels, shown.items(), strict=True):
+        ax.imshow(picture, interpolation="nearest")
+        ax.set_title(wrap(title, width() / 3 - 0.1), **SMALL)
+        bare(ax)
+    bar = figure.colorbar(ScalarMappable(cmap=blended_colours()), ax=panels, location="bottom", aspect=50, pad=0.03)
+    bar.set_label("Grad-CAM, divided by its maximum")
+    return figure
+
+
+@styled
+def favouring_cells(counts: ArrayLike, cells: int, label: str) -> ReportFigure:
+    """Draw how many images have how many cells that speak for the class answered.
+
+    Args:
+        counts: int (N,), of each image the number of such cells, 0 to `cells`.
+        cells: number of cells in a map.
+        label: what the bars count.
+    """
+    heights = np.bincount(np.asarray(counts), minlength=cells + 1)
+    figure = new_figure(2.4)
+    ax = figure.subplots()
+    bars = ax.bar(np.arange(cells + 1), heights, color=palette().blue, width=0.8)
+    if not is_narrow():
+        ax.bar_label(bars, [str(height or "") for height in heights], fontsize=8, padding=2)
+    ax.set_xticks(np.arange(0, cells + 1, 2 if is_narrow() else 1))
+    ax.set(xlabel=wrap(f"cells, of {cells}, that speak for the class answered", width() - 0.6, 9), ylabel=label)
+    ax.grid(visible=False, axis="x")
+    return figure
 
 
 @styled

@@ -1,0 +1,131 @@
+"""The front page's overview: a right answer and an error, with their maps."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..formatting import percent, signed
+from .cards import Card, draw_margin, place, write
+from .heatmaps import blended_colours, overlay
+from .images import to_hwc
+from .style import SMALL, ReportFigure, is_narrow, palette, styled, wrap
+
+Corner = tuple[float, float]  # inches from the left and from the top
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything stands, in inches."""
+
+    size: Corner
+    side: float
+    """Of a tile."""
+    headings: tuple[float, float]
+    """Top of each row's heading."""
+    first: tuple[Corner, Corner]
+    """The right answer: its image and its map."""
+    case: tuple[Corner, Corner, Corner, Corner]
+    """The error: its image, the maps of the predicted and of the contrast class, and the cells' shares."""
+    key: Corner
+    shares_key: Corner
+
+
+WIDE = Layout(
+    size=(7.2, 5.3),
+    side=1.64,
+    headings=(0.05, 2.68),
+    first=((0.05, 0.78), (1.87, 0.78)),
+    case=((0.05, 3.41), (1.87, 3.41), (3.69, 3.41), (5.51, 3.41)),
+    key=(3.69, 0.8),
+    shares_key=(5.51, 5.08),
+)
+PHONE = Layout(
+    size=(3.1, 7.95),
+    side=1.45,
+    headings=(0.05, 3.6),
+    first=((0.05, 0.9), (1.6, 0.9)),
+    case=((0.05, 4.45), (1.6, 4.45), (0.05, 6.15), (1.6, 6.15)),
+    key=(0.05, 2.46),
+    shares_key=(1.6, 7.68),
+)
+
+
+@styled
+def at_a_glance(first: Card, case: Card, method: str = "Grad-CAM") -> ReportFigure:
+    """Draw a right answer with its map, and an error with the maps of two classes and the shares of its cells.
+
+    Args:
+        first: the right answer, with the last layer's map of its class.
+        case: the error.
+        method: the maps' name.
+    """
+    layout = PHONE if is_narrow() else WIDE
+    figure = ReportFigure(figsize=layout.size)
+    for card, top in zip((first, case), layout.headings, strict=True):
+        write(figure, 0.05, top, heading(card), va="top", fontsize=10.5, fontweight="bold")
+        write(figure, 0.05, top + 0.22, answers(card), va="top", fontsize=8.5, linespacing=1.3)
+
+    predicted, contrast = case.classes[case.predicted], case.classes[case.contrast]
+    shown = [
+        (layout.first[0], to_hwc(first.image[None])[0], "the image"),
+        (layout.first[1], last_map(first, "predicted"), f"{method} for {first.classes[first.predicted]}"),
+        (layout.case[0], to_hwc(case.image[None])[0], "the image"),
+        (layout.case[1], last_map(case, "predicted"), f"{method} for {predicted}"),
+        (layout.case[2], last_map(case, "contrast"), f"{method} for {contrast}"),
+    ]
+    for corner, picture, title in shown:
+        ax = place(figure, *corner, layout.side, layout.side)
+        ax.imshow(picture, interpolation="nearest")
+        ax.set_title(title, **SMALL, pad=3)
+    draw_margin(
+        place(figure, *layout.case[3], layout.side, layout.side),
+        case,
+        f"{predicted} minus {contrast}: {signed(case.margin)}",
+    )
+    draw_keys(figure, case, layout)
+    return figure
+
+
+def heading(card: Card) -> str:
+    """Say in a few words what the network made of an image."""
+    answer = card.classes[card.predicted]
+    if card.label is None or card.label == card.predicted:
+        return f"A right answer: {answer}"
+    return f"An error: {card.classes[card.label]} taken for {answer}"
+
+
+def answers(card: Card) -> str:
+    """Say how the network's probability and people's votes fall on the classes that are compared."""
+    wrong = card.label not in (None, card.predicted)
+    classes = [card.predicted, *([card.contrast] if wrong else [])]
+    network = ", ".join(f"{card.classes[c]} {percent(float(card.probabilities[c]))}" for c in classes)
+    if card.votes is None:
+        return f"Network: {network}"
+    asked = classes[-1]
+    gap = "\n" if is_narrow() else "    "
+    return f"Network: {network}{gap}People: {card.votes[asked]} of {card.votes.sum()} say {card.classes[asked]}"
+
+
+def last_map(card: Card, target: str) -> ArrayLike:
+    """Return the map of a card's class at its last layer over the image."""
+    maps = card.maps[target]
+    return overlay(to_hwc(card.image[None])[0], maps[max(maps)])
+
+
+def draw_keys(figure: ReportFigure, case: Card, layout: Layout) -> None:
+    """Explain the colours of the maps, and those of the shares."""
+    left, top = layout.key
+    across = layout.size[0] - left - 0.1
+    explained = "Grad-CAM colours the cells of the network’s last layer by how much they speak for one class."
+    write(figure, left, top, wrap(explained, across, 8.5), va="top", fontsize=8.5, linespacing=1.35)
+    bar = place(figure, left, top + 0.52, across, 0.13)
+    bar.imshow(np.linspace(0, 1, 256)[None], cmap=blended_colours(), aspect="auto")
+    write(figure, left, top + 0.7, "not at all", va="top", fontsize=8)
+    write(figure, left + across, top + 0.7, "most", va="top", ha="right", fontsize=8)
+    left, top = layout.shares_key
+    colours = palette()
+    sides = ((colours.vermillion, case.predicted), (colours.blue, case.contrast))
+    for number, (colour, kind) in enumerate(sides):
+        place(figure, left + 0.82 * number, top, 0.13, 0.13).set_facecolor(colour)
+        write(figure, left + 0.82 * number + 0.18, top + 0.065, case.classes[kind], va="center", fontsize=8)
