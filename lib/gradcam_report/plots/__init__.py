@@ -40,6 +40,7 @@ from .style import LOOKS as LOOKS
 from .style import Look as Look
 from .style import ReportFigure as ReportFigure
 from .style import use_style as use_style
+from .sweep import differences as differences
 from .sweep import sweep_curves as sweep_curves
 from .sweep import sweep_results as sweep_results
 from .training import SERIES as SERIES

@@ -13,7 +13,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
-from .style import LIGHT, ReportFigure, is_narrow, new_figure, palette, readable_on, stacked, styled
+from ..formatting import signed
+from .style import LIGHT, ReportFigure, is_narrow, new_figure, palette, readable_on, stacked, styled, width, wrap
 
 Values = Mapping[str, Any]  # swept parameter -> its value
 Result = tuple[Values, float, float | None]  # a setting, its mean, its standard deviation over seeds
@@ -204,3 +205,31 @@ def _draw_scale(ax: Axes, place: int, scale: Sequence[Any]) -> None:
     for value in scale[:: -(-len(scale) // MOST_NAMED)]:
         box = {"facecolor": palette().page, "edgecolor": palette().pale, "pad": 1.5, "linewidth": 0.5}
         ax.text(place + 0.03, _height(scale, value), str(value), fontsize=8, va="center", bbox=box, zorder=6)
+
+
+@styled
+def differences(values: Mapping[str, float], error: float, label: str) -> ReportFigure:
+    """Draw differences from a reference as points, each with its error as a bar; grey where the bar reaches zero.
+
+    Args:
+        values: name -> difference, in the order of the rows. On a phone the name stands above its point.
+        error: half the length of every bar, such as two standard errors.
+        label: what the differences are, with their unit.
+    """
+    figure = new_figure((0.42 if is_narrow() else 0.26) * len(values) + 0.8)
+    ax = figure.subplots()
+    ax.axvline(0, color=palette().grey, linewidth=1)
+    for row, (name, value) in enumerate(values.items()):
+        colour = palette().grey if abs(value) <= error else palette().blue if value > 0 else palette().vermillion
+        ax.errorbar(value, row, xerr=error, fmt="o", color=colour, markersize=5)
+        ax.annotate(signed(value), (value + error, row), (4, 0), textcoords="offset points", va="center", fontsize=8)
+        if is_narrow():
+            ax.text(0, row - 0.5, name, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+    ax.margins(x=0.12)
+    ax.set_ylim(len(values) - 0.4, -0.8)
+    ax.set_yticks([] if is_narrow() else range(len(values)), None if is_narrow() else list(values))
+    ax.grid(visible=False, axis="y")
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set_xlabel(wrap(label, width() - 0.3, 9))
+    return figure
