@@ -65,7 +65,6 @@ def all_figures() -> list[plots.ReportFigure]:
         plots.loss_by_step(losses, 2.3),
         plots.singular_values(LRS[::-1], scores),
         plots.differences({"no cutout": 1.8, "SGD instead of Muon": -18.5}, 1.6, "points"),
-        plots.confusion_matrix(counts, CLASSES),
         plots.class_scores(scores, scores, scores, CLASSES),
         plots.cam_grid(IMAGES[:2], maps, names),
         plots.margin_maps(IMAGES[:2], LRS[:32].reshape(2, 4, 4), names, losses[:2]),
