@@ -84,16 +84,18 @@ def test_without_errors_right_answers_are_explained(project: Path, six_errors: P
     assert "**No errors.**" in texts and glued["explorer_errors"] == "0"
 
 
-def test_a_readers_picture_needs_no_cifar10(project: Path, six_errors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_readers_picture_gets_a_card_and_cifar10_that_is_missing_is_named(
+    project: Path, six_errors: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights(six_errors)
+    Image.new("RGB", (40, 40), "red").save(project / "mine.png")
+    given = {"picture": "mine.png", "layers": ["layer4"], "score_cam": False, "n_images": 1}
+    _, texts = execute("gradcam", project, **given)
+    assert 'id="your-picture"' in texts
     record = io.read_json(six_errors / "run.json")
     record["parameters"] |= {"dataset": "cifar10"}
     record["result"] |= {"classes": list(datasets.CLASSES["cifar10"])}
     io.write_json(six_errors / "run.json", record)
-    weights(six_errors)
     monkeypatch.setenv("CIFAR10_ROOT", str(project / "nowhere"))
-    Image.new("RGB", (40, 40), "red").save(project / "mine.png")
-    given = {"layers": ["layer4"], "score_cam": False}
-    _, texts = execute("gradcam", project, picture="mine.png", **given)
-    assert "no such folder" in texts and 'id="your-picture"' in texts
     with pytest.raises(ReportError, match="no such folder; correct it or name a run of shapes with -p run_dir"):
         execute("gradcam", project, **given)

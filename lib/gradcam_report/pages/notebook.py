@@ -4,13 +4,11 @@ from gradcam_report.pages import notebook
 params = notebook.begin("training", globals())
 """
 
-import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from IPython import get_ipython
 from IPython.display import HTML, Markdown, display
 
 from .. import plots
@@ -47,29 +45,7 @@ def begin(chapter: str, namespace: Mapping[str, Any]) -> ChapterParams:
     if missing := [n for n in field_names(chapter) if n not in own]:  # the chapter's first cell was edited
         display(Markdown(f"*Defaults are used for {', '.join(missing)}.*"))
     plots.use_style()
-    if shell := get_ipython():
-        shell.ast_transformers[:] = [t for t in shell.ast_transformers if not isinstance(t, _SkipCells)]
     return params
-
-
-class _SkipCells(ast.NodeTransformer):
-    """Leaves out the cells that use a missing variable, and those that use what such a cell would have defined."""
-
-    def __init__(self, missing: set[str]) -> None:
-        self.missing = missing
-
-    def visit(self, cell: ast.AST) -> ast.AST:
-        names = [node for node in ast.walk(cell) if isinstance(node, ast.Name)]
-        defined = {name.id for name in names if isinstance(name.ctx, ast.Store)}
-        if not self.missing & ({name.id for name in names} - defined):
-            return cell
-        self.missing |= defined
-        return ast.Module(body=[], type_ignores=[])
-
-
-def skip_cells_using(variable: str) -> None:
-    """Do not execute later cells that depend on `variable`, which could not be computed; `begin` ends this."""
-    get_ipython().ast_transformers.append(_SkipCells({variable}))
 
 
 def notice(dataset: str) -> None:
