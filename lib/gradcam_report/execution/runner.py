@@ -65,7 +65,8 @@ def execute(chapter: str, out: Path, parameters: Mapping[str, Any], checkout: Pa
 
     from .kernel import ThisPython
 
-    _silence_kernel_death_logs()
+    for logger in ("papermill", "asyncio"):  # what they log of an error is in the exception too
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
     source, defaults = source_of(chapter, checkout), parameters_for(chapter, {})
     out.parent.mkdir(parents=True, exist_ok=True)
     prepared, done = out.with_suffix(".source.ipynb"), out.with_suffix(".failed.ipynb")
@@ -107,20 +108,6 @@ def _stopped(chapter: str, done: Path, error: Any) -> ReportError:
     if len(error.traceback) == 1:
         return Refused(f"{where}: {error.evalue}", error.ename)
     return ReportError(f"{where}: {error.ename}: {error.evalue}")
-
-
-def _silence_kernel_death_logs() -> None:
-    """Keep nbclient and asyncio from logging a kernel's end, which `execute` and the command tell in a sentence."""
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    for name in ("papermill", "asyncio"):
-        logging.getLogger(name).addFilter(_is_not_kernel_death)
-
-
-def _is_not_kernel_death(record: logging.LogRecord) -> bool:
-    from nbclient.exceptions import DeadKernelError
-
-    ended = record.exc_info is not None and isinstance(record.exc_info[1], DeadKernelError)
-    return not ended and not record.getMessage().startswith("Kernel died")
 
 
 def choose_chapters(first: str | None, only: str | None) -> list[str]:

@@ -4,7 +4,6 @@ Rates are per step, for the batch size of the test. Training takes `divergence_o
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,18 +94,17 @@ def minimum_over_ten(lrs: FloatArray, losses: FloatArray, smoothing: float = 0.9
     return float(_falling(lrs, losses, smoothing)[0][-1]) / 10
 
 
+RULES = {
+    "divergence onset": divergence_onset, "steepest": steepest, "valley": valley, "minimum / 10": minimum_over_ten,
+}  # fmt: skip
+
+
 def suggestions(lrs: FloatArray, losses: FloatArray, smoothing: float = 0.9) -> dict[str, float | None]:
     """Every rule's rate by name; None where a rule finds nothing on this curve."""
-    rules: dict[str, Callable[[], float]] = {
-        "divergence onset": lambda: divergence_onset(lrs, losses, smoothing),
-        "steepest": lambda: steepest(lrs, losses, smoothing),
-        "valley": lambda: valley(lrs, losses, smoothing),
-        "minimum / 10": lambda: minimum_over_ten(lrs, losses, smoothing),
-    }
-    found: dict[str, float | None] = {}
-    for name, rule in rules.items():
+    rates: dict[str, float | None] = {}
+    for name, rule in RULES.items():
         try:
-            found[name] = rule()
+            rates[name] = rule(lrs, losses, smoothing)
         except ReportError:
-            found[name] = None
-    return found
+            rates[name] = None
+    return rates
