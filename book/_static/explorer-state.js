@@ -6,29 +6,30 @@
     "surest first": (a, b) => confidence(b) - confidence(a),
     "least sure first": (a, b) => confidence(a) - confidence(b),
     "people disagree most": (a, b) => agreement(a) - agreement(b),
-    "largest margin": (a, b) => b.m - a.m,
-    "number": (a, b) => a.i - b.i,
+    "largest margin": (a, b) => b.margin - a.margin,
+    "number": (a, b) => a.index - b.index,
   };
   const DEFAULTS = {
-    true: "", predicted: "", kind: "errors", from: 0, to: 100, people: 100, sort: "surest first",
-    case: "", view: "predicted", layer: 4, opacity: 75,
+    true: "", predicted: "", kind: "errors", from: 0, to: 100, least: 0, people: 100, sort: "surest first",
+    case: "", layer: 4, opacity: 75,
   };
-  const NUMBERS = { from: [0, 100], to: [0, 100], people: [0, 100], layer: [1, 4], opacity: [0, 100] };
-  const VIEWS = ["predicted", "other", "margin"];
+  const NUMBERS = {
+    from: [0, 100], to: [0, 100], least: [0, 100], people: [0, 100], layer: [1, 4], opacity: [0, 100],
+  };
 
   /* percent that the network gave its answer */
-  function confidence(row) { return row.q[row.p] / 10; }
+  function confidence(row) { return row.permille[row.predicted] / 10; }
 
   /* percent of the people asked who chose the label; 100 where nobody was asked */
   function agreement(row) {
-    if (!row.v) return 100;
-    return (100 * row.v[row.t]) / row.v.reduce((sum, votes) => sum + votes, 0);
+    if (!row.votes) return 100;
+    return (100 * row.votes[row.true]) / row.votes.reduce((sum, votes) => sum + votes, 0);
   }
 
-  const FILTERS = ["true", "predicted", "kind", "from", "to", "people", "sort"]; // these change which cases are shown
+  const FILTERS = ["true", "predicted", "kind", "from", "to", "least", "people", "sort"]; // these change which cases are shown
 
   /* Whether people were asked about the images. */
-  function hasVotes(data) { return data.cases.some((row) => row.v); }
+  function hasVotes(data) { return data.cases.some((row) => row.votes); }
 
   /* Whether an address tells a state at all; anchors of the page do not. */
   function tellsState(hash) { return hash.length < 2 || hash.includes("="); }
@@ -41,7 +42,7 @@
       if (name in NUMBERS) {
         const [low, high] = NUMBERS[name];
         const number = Number(value);
-        if (name === "people" && !votes) continue;
+        if ((name === "people" || name === "least") && !votes) continue;
         if (value !== "" && Number.isFinite(number)) state[name] = Math.min(high, Math.max(low, Math.round(number)));
       } else if (name === "true" || name === "predicted") {
         if (data.classes.includes(value)) state[name] = value;
@@ -49,10 +50,8 @@
         if (["all", "errors", "right", ...(votes ? data.kinds : [])].includes(value)) state.kind = value;
       } else if (name === "sort") {
         if (sorts(data).includes(value)) state.sort = value;
-      } else if (name === "view") {
-        if (VIEWS.includes(value)) state.view = value;
       } else if (name === "case") {
-        if (data.cases.some((row) => String(row.i) === value)) state.case = value;
+        if (data.cases.some((row) => String(row.index) === value)) state.case = value;
       }
     }
     return state;
@@ -72,14 +71,14 @@
   function sorts(data) { return Object.keys(SORTS).filter((name) => hasVotes(data) || !name.startsWith("people")); }
 
   function matches(row, state, data) {
-    const right = row.p === row.t;
+    const right = row.predicted === row.true;
     if (state.kind === "errors" && right) return false;
     if (state.kind === "right" && !right) return false;
-    if (data.kinds.includes(state.kind) && (right || data.kinds[row.k] !== state.kind)) return false;
-    if (state.true && data.classes[row.t] !== state.true) return false;
-    if (state.predicted && data.classes[row.p] !== state.predicted) return false;
-    const sure = confidence(row);
-    return sure >= state.from && sure <= state.to && agreement(row) <= state.people;
+    if (data.kinds.includes(state.kind) && (right || data.kinds[row.kind] !== state.kind)) return false;
+    if (state.true && data.classes[row.true] !== state.true) return false;
+    if (state.predicted && data.classes[row.predicted] !== state.predicted) return false;
+    const [sure, side] = [confidence(row), agreement(row)];
+    return sure >= state.from && sure <= state.to && side >= state.least && side <= state.people;
   }
 
   /* The positions of the cases that a state shows, in its order. */
@@ -94,6 +93,6 @@
   function percent(value) { return `${value.toFixed(value < 10 ? 1 : 0)}\u00a0%`; }
 
   Object.assign((window.explorer ??= {}), {
-    DEFAULTS, FILTERS, hasVotes, percent, readState, select, sorts, tellsState, writeState,
+    DEFAULTS, FILTERS, agreement, confidence, hasVotes, percent, readState, select, sorts, tellsState, writeState,
   });
 })();

@@ -30,18 +30,30 @@
       this.list.style.setProperty("--columns", this.data.columns);
       this.list.style.setProperty("--lines", Math.ceil(this.data.cases.length / this.data.columns));
       this.build();
+      this.scatter = window.explorer.Scatter.on(this, document.getElementById("fig-agreement"));
       this.render();
       window.addEventListener("hashchange", () => this.changed());
       const maps = this.section.querySelector("img.maps");
+      const near = this.section.querySelector("img.near"); // none where the training images are not there
       try {
-        await Promise.all([this.sprite.decode(), maps.decode()]);
+        await Promise.all([this.sprite, maps, near].map((image) => image?.decode()));
       } catch {
         this.count.textContent = "This browser cannot show the images of this page (WebP).";
         return;
       }
-      this.pixels = { image: this.reader(this.sprite), maps: this.reader(maps) };
+      this.pixels = { image: this.reader(this.sprite), maps: this.reader(maps), near: near && this.reader(near) };
+      this.arrive();
       this.box.follow();
       this.section.dataset.ready = "true";
+    }
+
+    /* Bring what the address tells into the window: the open case, else the images that its filters show. */
+    arrive() {
+      if (!location.hash.includes("=")) return;
+      const at = this.data.cases.findIndex((row) => String(row.index) === this.state.case);
+      const place = this.shown.includes(at) ? this.tiles[at] : this.count;
+      // The address names no element of the page, so no browser scrolls there by itself.
+      place.scrollIntoView({ block: this.shown.includes(at) ? "center" : "start" });
     }
 
     /* Take over the state that the address tells now. */
@@ -51,6 +63,7 @@
       this.state = readState(location.hash, this.data);
       this.fill();
       this.render();
+      this.arrive();
       this.box.follow();
     }
 
@@ -75,7 +88,7 @@
         one("kind", "show", kinds),
         one("sort", "order", sorts(this.data).map((name) => [name, name])),
         percent("from", "confidence at least"), percent("to", "confidence at most"),
-        ...(people ? [percent("people", "people who chose the label, at most")] : []),
+        ...(people ? [percent("least", "people who chose the label, at least"), percent("people", "at most")] : []),
         element("button", { type: "button", class: "reset", onclick: () => this.reset() }, "show all errors"));
       this.count = element("p", { class: "count", role: "status" });
       this.list.before(this.form, this.count);
@@ -105,8 +118,11 @@
       if (window.explorer.FILTERS.includes(name)) this.render();
     }
 
-    reset() {
-      this.state = { ...window.explorer.DEFAULTS };
+    reset() { this.put(window.explorer.DEFAULTS); }
+
+    /* Set several parts of the state at once. */
+    put(values) {
+      Object.assign(this.state, values);
       this.fill();
       this.remember();
       this.render();
@@ -126,11 +142,11 @@
       const { element } = window.explorer;
       this.tiles = this.data.cases.map((row, at) => {
         const side = this.data.columns;
-        const button = element("button", { type: "button", "aria-label": row.n, tabindex: -1,
+        const button = element("button", { type: "button", "aria-label": row.name, tabindex: -1,
           onclick: () => this.box.open(at), onkeydown: (event) => this.move(event, at) });
         button.style.setProperty("--x", at % side);
         button.style.setProperty("--y", Math.floor(at / side));
-        if (row.p === row.t) button.classList.add("right");
+        if (row.predicted === row.true) button.classList.add("right");
         return element("li", {}, button);
       });
     }
@@ -139,10 +155,11 @@
       this.shown = window.explorer.select(this.state, this.data);
       this.list.replaceChildren(...this.shown.map((at) => this.tiles[at]));
       this.shown.forEach((at, place) => { this.tiles[at].firstChild.tabIndex = place ? -1 : 0; });
-      const errors = this.shown.filter((at) => this.data.cases[at].p !== this.data.cases[at].t).length;
+      const errors = this.shown.filter((at) => this.data.cases[at].predicted !== this.data.cases[at].true).length;
       this.count.textContent = this.shown.length
         ? `${this.shown.length} of ${this.data.cases.length} cases, ${errors} of them errors`
         : "No case fits these filters.";
+      this.scatter?.show();
     }
 
     /* Arrow keys walk over the tiles; one of them only is in the order of the tab key. */

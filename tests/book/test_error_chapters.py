@@ -61,7 +61,8 @@ def test_the_error_analysis_shows_six_of_ten_and_what_another_seed_answers(proje
     glued, texts = execute("error_analysis", project)
     assert (glued["shown"], glued["asked"], glued["n_errors"]) == (6, 10, "6")
     assert "Of these errors 50 % are also made by seed 1, 50 % with the same wrong class" in glued["again_words"]
-    assert len([line for line in texts.splitlines() if line.startswith("| # ")]) == 6
+    assert glued["finding"].startswith("The network gets 6 of 40 test images wrong")
+    assert "There are no human labels" in texts
 
 
 def test_without_errors_the_analysis_says_so_and_shows_right_answers(project: Path, six_errors: Path) -> None:
@@ -70,6 +71,9 @@ def test_without_errors_the_analysis_says_so_and_shows_right_answers(project: Pa
     glued, texts = execute("error_analysis", project)
     assert "**No errors.**" in texts and glued["top_mistake"] == glued["again_words"] == "There are no errors."
     assert (glued["n_errors"], glued["shown"], glued["macro_f1"], glued["hardest"]) == ("0", 10, 100, "none")
+    assert (
+        glued["finding"].startswith("The network gets all") and glued["near_words"] == "There are no errors to compare."
+    )
     assert datasets.CLASSES["shapes"][0] in glued["means_over"] and "unknown" not in glued["median_wrong"]
 
 
@@ -81,7 +85,7 @@ def test_without_errors_right_answers_are_explained(project: Path, six_errors: P
     assert "**No errors.**" in texts and glued["cam_images"] == 2 and texts.count("which is right") == 2
     assert "runner-up" in glued["margin_contrast"] and glued["finding"].startswith("In the median right answer")
     glued, texts = execute("explorer", project, contrast=1)
-    assert "**No errors.**" in texts and glued["explorer_errors"] == "0"
+    assert "**No errors.**" in texts and glued["explorer_finding"] == "The network makes no error."
 
 
 def test_a_readers_picture_gets_a_card_and_cifar10_that_is_missing_is_named(

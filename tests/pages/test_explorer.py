@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from gradcam_report import model
-from gradcam_report.analysis import selection
+from gradcam_report.analysis import features, selection
 from gradcam_report.analysis.predictions import Predictions
 from gradcam_report.config import LAYERS, ReportError, parse_params
 from gradcam_report.data import datasets, human_labels
@@ -69,18 +69,20 @@ def test_table_and_pictures_hold_predictions_images_and_maps(net: model.ResNet18
     (script,) = re.findall(r'<script type="application/json" class="data">(.*?)</script>', page)
     data = json.loads(script)
     targets = {
-        name: torch.tensor([row[key] for row in built.table]) for name, key in (("predicted", "p"), ("contrast", "o"))
+        name: torch.tensor([row[key] for row in built.table])
+        for name, key in (("predicted", "predicted"), ("contrast", "other"))
     }
     images = datasets.NORMALIZERS["shapes"](torch.from_numpy(examples.images))
     maps = cam.explain(net, images, targets, LAYERS, shared=True)
-    assert data["cases"] == built.table and [row["i"] for row in built.table] == examples.indices.tolist()
+    assert data["cases"] == built.table and [row["index"] for row in built.table] == examples.indices.tolist()
     for number, row in enumerate(built.table):
         probabilities = examples.predictions.probabilities[examples.rows[number]]
-        assert (row["t"], row["p"]) == (examples.true[number], examples.predicted[number])
-        np.testing.assert_allclose(np.array(row["q"]) / 1000, probabilities, atol=5e-4)
-        assert row["o"] == (row["t"] if row["t"] != row["p"] else np.argsort(-probabilities, kind="stable")[1])
-        assert sum(row["c"]) == pytest.approx(row["m"], abs=0.1) and len(row["c"]) == 16
-        assert "v" not in row and "k" not in row  # nobody was asked about drawn shapes
+        assert (row["true"], row["predicted"]) == (examples.true[number], examples.predicted[number])
+        np.testing.assert_allclose(np.array(row["permille"]) / 1000, probabilities, atol=5e-4)
+        runner_up = np.argsort(-probabilities, kind="stable")[1]
+        assert row["other"] == (row["true"] if row["true"] != row["predicted"] else runner_up)
+        assert sum(row["cells"]) == pytest.approx(row["margin"], abs=0.1) and len(row["cells"]) == 16
+        assert "votes" not in row and "kind" not in row  # nobody was asked about drawn shapes
         top, left = number // data["columns"], number % data["columns"]
         shown = sprite[32 * top : 32 * top + 32, 32 * left : 32 * left + 32]
         np.testing.assert_array_equal(shown.transpose(2, 0, 1), examples.images[number])
@@ -93,14 +95,29 @@ def test_table_and_pictures_hold_predictions_images_and_maps(net: model.ResNet18
     assert built.note and all(len(part) == 0 for part in explorer.human_agreement(built))
 
 
-def test_without_a_script_the_most_confident_errors_lead_to_their_cards_and_text_is_escaped(
+def test_the_nearest_training_images_are_those_of_the_features(
+    net: model.ResNet18, examples: selection.Examples, six_errors: Path
+) -> None:
+    built = build(net, examples)
+    train, known = features.load_train(examples.folder, examples.record)
+    rows, _ = features.nearest(features.load_test(examples.folder)[examples.rows], known, 3)
+    assert built.near is not None
+    for number, row in enumerate(built.table):
+        assert row["near"] == train.labels[rows[number]].tolist()
+        np.testing.assert_array_equal(built.near[number], np.concatenate(train.images[rows[number]].numpy(), axis=2))
+    assert picture(explorer.to_html(built), "near").shape[1] == 3 * 32 * explorer.COLUMNS
+    (six_errors / "features.npz").unlink()
+    without = build(net, examples)
+    assert without.near is None and "features.npz" in without.note and "near" not in without.table[0]
+
+
+def test_without_a_script_the_most_confident_errors_are_shown_and_text_is_escaped(
     net: model.ResNet18, examples: selection.Examples
 ) -> None:
     built = build(net, examples)
     page = explorer.to_html(built, shown=3)
-    assert re.findall(r'href="([^"]+)"', page) == [f"gradcam.html#case-{i}" for i in (31, 23, 17)]
-    assert html.unescape(re.findall(r'alt="([^"]+)"', page)[0]) == built.table[0]["n"]
-    assert explorer.to_html(built, shown=100).count("href=") == 6, "right answers have no card"
+    assert html.unescape("".join(re.findall(r'<li><img [^>]*alt="([^"]+)"', page)[:1])) == built.table[0]["name"]
+    assert page.count("<li>") == 3
     hostile = explorer.Explorer(["</script><b>"] * 10, "x", built.images, built.tiles, built.table, note="<i>")
     page = explorer.to_html(hostile)
     assert page.count("</script>") == 1 and "<b>" not in page and "<i>" not in page
@@ -115,9 +132,10 @@ def test_votes_and_kinds_of_errors_are_those_of_the_people_asked(
     monkeypatch.setattr(human_labels, "load", lambda dataset, root: people)
     built = build(net, examples)
     for row in built.table:
-        assert row["v"] == votes[0].tolist() and row["k"] == (2 if row["t"] == 3 else 0)
+        assert row["votes"] == votes[0].tolist() and row["kind"] == (2 if row["true"] == 3 else 0)
     confidence, shares, kinds = explorer.human_agreement(built)
     errors = built.table[:6]
-    assert confidence.tolist() == [row["q"][row["p"]] / 1000 for row in errors]
-    assert shares.tolist() == [float(row["t"] == 3) for row in errors] and kinds.tolist() == [r["k"] for r in errors]
+    assert confidence.tolist() == [row["permille"][row["predicted"]] / 1000 for row in errors]
+    assert shares.tolist() == [float(row["true"] == 3) for row in errors]
+    assert kinds.tolist() == [r["kind"] for r in errors]
     assert not built.note

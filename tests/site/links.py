@@ -26,7 +26,7 @@ def anchors(page: BeautifulSoup) -> set[str]:
 def view_exists(explorer: BeautifulSoup, anchor: str) -> bool:
     """Whether the explorer has what an address asks for: known names, and values that occur in its data."""
     data = json.loads(str(explorer.select_one("section.explorer script.data").string))  # type: ignore[union-attr]
-    cases = {str(row["i"]) for row in data["cases"]}
+    cases = {str(row["index"]) for row in data["cases"]}
     allowed = {"true": set(data["classes"]), "predicted": set(data["classes"]), "case": cases}
     return all(value in allowed.get(name, set()) for name, value in parse_qsl(anchor, strict_parsing=True))
 

@@ -28,9 +28,9 @@ def open_case(page: Page, number: int = 0) -> None:
     page.locator(".explorer ul.tiles button").nth(number).click()
 
 
-def picture(page: Page) -> list[int]:
-    """The pixels of the open case."""
-    canvas = "document.querySelector('.explorer dialog canvas')"
+def picture(page: Page, view: str = "predicted") -> list[int]:
+    """The pixels of one picture of the open case: image, predicted, other or margin."""
+    canvas = f"document.querySelector('.explorer dialog canvas[data-view={view}]')"
     return page.evaluate(f"[...{canvas}.getContext('2d').getImageData(0, 0, 32, 32).data]")
 
 
@@ -44,19 +44,19 @@ def test_filters_show_what_they_say_and_can_be_undone(visit: Callable[..., Visit
     tab = visit()
     page = explorer(tab)
     data = page.evaluate("JSON.parse(document.querySelector('.explorer .data').textContent)")
-    errors = [row for row in data["cases"] if row["t"] != row["p"]]
+    errors = [row for row in data["cases"] if row["true"] != row["predicted"]]
     assert count(page) == len(errors) > 100
     page.select_option("select[name=true]", "cat")
     page.select_option("select[name=predicted]", "dog")
     cat, dog = data["classes"].index("cat"), data["classes"].index("dog")
-    wanted = [row for row in errors if (row["t"], row["p"]) == (cat, dog)]
+    wanted = [row for row in errors if (row["true"], row["predicted"]) == (cat, dog)]
     assert count(page) == len(wanted) > 5
     assert f"{len(wanted)} of {len(data['cases'])} cases" in page.locator(".explorer .count").inner_text()
     page.locator("input[name=from]").fill("70")
-    assert count(page) == sum(row["q"][row["p"]] >= 700 for row in wanted)
+    assert count(page) == sum(row["permille"][row["predicted"]] >= 700 for row in wanted)
     page.locator("input[name=from]").fill("0")
     page.locator("input[name=people]").fill("50")
-    assert count(page) == sum(row["v"][row["t"]] <= sum(row["v"]) / 2 for row in wanted)
+    assert count(page) == sum(row["votes"][row["true"]] <= sum(row["votes"]) / 2 for row in wanted)
     page.get_by_role("button", name="show all errors").click()
     page.wait_for_function("location.hash === ''")
     assert count(page) == len(errors)
@@ -72,7 +72,6 @@ def test_the_address_keeps_order_filters_and_the_open_case_as_it_was_seen(visit:
     page.wait_for_function("location.hash.includes('sort=least+sure+first')")
     assert page.locator(".explorer ul.tiles button").first.get_attribute("aria-label") != surest
     open_case(page, 3)
-    page.get_by_role("radio").nth(1).check()
     page.locator("dialog input[name=layer]").fill("3")
     page.wait_for_function("location.hash.includes('layer=3')")
     number, seen, anchor = case_number(page), picture(page), "#" + page.url.partition("#")[2]
@@ -102,21 +101,19 @@ def test_a_case_outside_the_filters_opens_and_leads_back_to_them(visit: Callable
     assert last and f"number {case_number(other)}," in last
 
 
-def test_sliders_and_views_change_pixels_and_opacity_zero_is_the_image_itself(visit: Callable[..., Visit]) -> None:
+def test_sliders_change_pixels_and_opacity_zero_is_the_image_itself(visit: Callable[..., Visit]) -> None:
     page = explorer(visit())
     open_case(page)
-    seen = [picture(page)]
+    plain, margin = picture(page, "image"), picture(page, "margin")
+    seen = [plain, margin, picture(page), picture(page, "other")]
     for layer in "123":
         page.locator("dialog input[name=layer]").fill(layer)
-        seen.append(picture(page))
-    for view in (1, 2):
-        page.get_by_role("radio").nth(view).check()
-        seen.append(picture(page))
+        seen += [picture(page), picture(page, "other")]
     assert len({tuple(pixels) for pixels in seen}) == len(seen)
-    assert page.locator("dialog input[name=layer]").is_disabled()  # the margin is of layer4
+    assert picture(page, "margin") == margin, "it is of layer4, whatever the slider says"
     page.locator("dialog input[name=opacity]").fill("0")
-    plain = picture(page)
-    assert plain not in seen and any(plain[i] != plain[i + 1] for i in range(0, len(plain), 4)), "in colour"
+    assert all(picture(page, view) == plain for view in ("image", "predicted", "other", "margin"))
+    assert any(plain[i] != plain[i + 1] for i in range(0, len(plain), 4)), "in colour"
 
 
 def test_everything_works_without_a_mouse(visit: Callable[..., Visit]) -> None:
@@ -145,24 +142,79 @@ def test_everything_works_without_a_mouse(visit: Callable[..., Visit]) -> None:
 def test_an_open_case_is_accessible_fits_a_phone_and_is_dark_on_a_dark_page(visit: Callable[..., Visit]) -> None:
     for scheme in ("light", "dark"):
         tab = visit(color_scheme=scheme, viewport={"width": 360, "height": 700})
-        page = explorer(tab, "#view=margin")
+        page = explorer(tab)
         open_case(page)
         assert tab.serious_faults(".explorer") == []
         assert page.locator(".explorer dialog").evaluate("box => box.scrollWidth <= box.clientWidth")
-        canvas = page.locator(".explorer dialog canvas")
-        box, name = canvas.bounding_box(), canvas.get_attribute("aria-label")
-        assert box and box["width"] <= 340 and box["x"] >= 0 and name and "what each cell of layer4 adds" in name
+        boxes = [canvas.bounding_box() for canvas in page.locator(".explorer dialog .pictures canvas").all()]
+        assert len(boxes) == 4 and all(box and box["width"] > 100 and 0 <= box["x"] <= 200 for box in boxes)
+        margin = page.locator("dialog canvas[data-view=margin]").get_attribute("aria-label")
+        assert margin and "what each cell of layer4 adds" in margin
     grounds = page.locator(".explorer .count").first.evaluate(GROUNDS)
     grounds += visit(color_scheme="dark").open("gradcam").locator("figure.case figcaption").first.evaluate(GROUNDS)
     assert all(max(map(int, re.findall(r"\d+", colour)[:3])) < 80 for colour in grounds) and len(grounds) > 1
 
 
-def test_without_javascript_ten_cases_lead_to_their_cards(visit: Callable[..., Visit]) -> None:
+def test_without_javascript_ten_errors_are_shown(visit: Callable[..., Visit]) -> None:
     page = visit(java_script_enabled=False).open("explorer")
     assert count(page) == 10 and page.locator(".explorer .missing").is_visible()
-    target, anchor = str(page.locator(".explorer ul.tiles a").first.get_attribute("href")).split("#")
     assert page.locator(".explorer ul.tiles img").first.bounding_box()["width"] >= 40  # type: ignore[index]
-    assert visit(java_script_enabled=False).open(target.removesuffix(".html")).locator(f"#{anchor}").count() == 1
+
+
+def in_window(page: Page, part: str) -> bool:
+    """Whether an element lies in the window, below the page's bar."""
+    box = page.locator(part).first.bounding_box()
+    return box is not None and 40 < box["y"] < page.viewport_size["height"] - 40  # type: ignore[index]
+
+
+def test_the_explorer_opens_at_what_the_address_tells(visit: Callable[..., Visit]) -> None:
+    page = explorer(visit(), "#true=cat&predicted=dog")
+    assert page.evaluate("scrollY") > 100 and in_window(page, ".explorer .count")
+    number = page.locator(".explorer ul.tiles button").last.get_attribute("aria-label")
+    assert number
+    case = re.findall(r"number (\d+)", number)[0]
+    page = explorer(visit(), f"#case={case}")
+    assert page.locator(".explorer dialog").is_visible() and case_number(page) == case
+    page.get_by_role("button", name="close").click()
+    assert in_window(page, f'.explorer ul.tiles button[aria-label^="number {case},"]')
+    page.evaluate("scrollTo(0, 0)")
+    page.evaluate("location.hash = '#true=frog'")  # a link on the page itself
+    page.wait_for_function("scrollY > 100")
+    assert explorer(visit()).evaluate("scrollY") == 0
+
+
+def test_a_case_leads_to_its_card_where_there_is_one_and_to_training_images(visit: Callable[..., Visit]) -> None:
+    tab = visit()
+    anchors = tab.open("gradcam").locator("figure.case[id^=case-]").evaluate_all("cards => cards.map((one) => one.id)")
+    page = explorer(tab, f"#case={anchors[0].removeprefix('case-')}")
+    link = page.locator("dialog .links a").first
+    assert link.get_attribute("href") == f"gradcam.html#{anchors[0]}"
+    assert page.locator("dialog .near canvas").count() == 3
+    data = page.evaluate("JSON.parse(document.querySelector('.explorer .data').textContent)")
+    without = next(row["index"] for row in data["cases"] if f"case-{row['index']}" not in anchors)
+    page = explorer(visit(), f"#case={without}")
+    assert "gradcam.html" not in str(page.locator("dialog .links").inner_html())
+
+
+def test_a_drag_over_the_scatter_filters_as_the_sliders_do(visit: Callable[..., Visit]) -> None:
+    page = explorer(visit())
+    plot = page.locator(".scatter svg").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box
+    everything = count(page)
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 0.5 * box["height"], steps=3)
+    page.mouse.up()
+    some = count(page)
+    assert 0 < some < everything and page.locator(".scatter path.out").count() == everything - some
+    values = {name: page.locator(f"input[name={name}]").input_value() for name in ("from", "to", "least", "people")}
+    assert 40 < int(values["from"]) < 80 and (values["to"], values["people"]) == ("100", "100")
+    address = "#" + "&".join(f"{name}={value}" for name, value in values.items())
+    assert count(explorer(visit(), address)) == some
+    page.locator("input[name=from]").fill("0")
+    assert count(page) > some and not page.locator(".explorer dialog").is_visible()
 
 
 def test_each_confusion_links_to_its_cases(visit: Callable[..., Visit]) -> None:

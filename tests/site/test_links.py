@@ -13,7 +13,7 @@ def test_every_link_within_the_site_leads_somewhere(site: Path) -> None:
 
 
 def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
-    data = '{"classes": ["cat"], "cases": [{"i": 3}]}'
+    data = '{"classes": ["cat"], "cases": [{"index": 3}]}'
     (tmp_path / "explorer.html").write_text(f'<section class="explorer"><script class="data">{data}</script></section>')
     sound = ["#here", "explorer.html#true=cat&amp;case=3", "https://a.b/c"]
     bad = ["gone.html", "index.html#gone", "_images/gone.png", "explorer.html#case=no", "explorer.html#true=owl"]

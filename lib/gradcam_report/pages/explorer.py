@@ -1,7 +1,8 @@
 """The error explorer: every error of a run, and some right answers, as one block of HTML that needs no server.
 
-The block holds its data: one picture with all images, one with all maps, and a table. `book/_static/explorer.js` makes
-it interactive on a page of the book; without that script it shows the first errors.
+The block holds its data: one picture with all images, one with all maps, one with the nearest training images, and a
+table. `book/_static/explorer.js` makes it interactive on a page of the book; without that script it shows the first
+errors. `book/_ext/case_links.py` tells it which images have a case card in the chapter `gradcam`.
 """
 
 import base64
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..analysis import features
 from ..analysis.predictions import Predictions
 from ..analysis.selection import Examples
 from ..config import LAYERS, ExplorerParams, ReportError
@@ -28,6 +30,7 @@ from ..plots.images import mosaic
 from . import case_card
 
 COLUMNS = 25  # of both pictures
+NEIGHBOURS = 3  # nearest training images of each image
 LEVELS = 16  # of a map's values: coarse, so that all maps together are a small picture
 # Position of each layer's map in its half of a case's tile of 32 x 96 pixels: row, column, side.
 PLACES = {"layer1": (0, 0, 32), "layer2": (0, 32, 16), "layer3": (16, 32, 8), "layer4": (16, 40, 4)}
@@ -47,6 +50,8 @@ class Explorer:
     """uint8 (N, 32, 96): all maps of each image, see `map_tile`."""
     table: list[dict[str, Any]]
     """A row of each image, as `explorer.js` reads it."""
+    near: NDArray[np.uint8] | None = None
+    """uint8 (N, 3, 32, 96): the `NEIGHBOURS` nearest training images side by side; None where they cannot be had."""
     note: str = ""
     """What the explorer lacks."""
 
@@ -67,35 +72,56 @@ def select_rows(predictions: Predictions, right_per_class: int) -> NDArray[np.in
 
 
 def build(net: ResNet18, examples: Examples, params: ExplorerParams) -> Explorer:
-    """Explain the examples at all layers and collect the explorer's data; goes without votes that cannot be had."""
+    """Explain the examples at all layers and collect the explorer's data.
+
+    It goes without the votes or the nearest training images where these cannot be had.
+    """
     explanation = explain_examples(net, examples, LAYERS, params.explorer.map_method)
     cards = case_card.from_explanation(
         examples.images, examples.probabilities, examples.true, examples.classes, explanation
     )
-    votes, kinds, note = None, None, ""
+    votes, kinds, near, near_labels, notes = None, None, None, None, []
     try:
         people = human_labels.load(examples.dataset, params.human.human_root)
         votes, kinds = people.votes[examples.indices], people.error_kinds(examples.indices, examples.true)
     except ReportError as error:
-        note = str(error)
+        notes.append(str(error))
+    try:
+        near, near_labels = nearest_training_images(examples, params.images.data_root)
+    except ReportError as error:
+        notes.append(f"The nearest training images are not shown. {error}")
     table: list[dict[str, Any]] = []
     for number, (card, index) in enumerate(zip(cards, examples.indices, strict=True)):
         row: dict[str, Any] = {
-            "i": int(index),
-            "t": card.label,
-            "p": card.predicted,
-            "o": card.contrast,
-            "q": [round(1000 * float(probability)) for probability in card.probabilities],
-            "m": round(card.margin, 2),
-            "c": [round(float(value), 2) for value in card.cells.ravel()],
+            "index": int(index),
+            "true": card.label,
+            "predicted": card.predicted,
+            "other": card.contrast,
+            "permille": [round(1000 * float(probability)) for probability in card.probabilities],
+            "margin": round(card.margin, 2),
+            "cells": [round(float(value), 2) for value in card.cells.ravel()],
         }
         if votes is not None and kinds is not None:
             card = replace(card, votes=votes[number])
-            row |= {"v": votes[number].tolist(), "k": int(kinds[number])}
-        table.append(row | {"s": case_card.sentence(card), "n": f"number {index}, {case_card.title(card)}"})
+            row |= {"votes": votes[number].tolist(), "kind": int(kinds[number])}
+        if near_labels is not None:
+            row["near"] = near_labels[number].tolist()
+        row |= {"sentence": case_card.sentence(card), "name": f"number {index}, {case_card.title(card)}"}
+        table.append(row)
     tiles = np.stack([map_tile(card.maps) for card in cards])
     method = cam.METHODS[params.explorer.map_method].title
-    return Explorer(examples.classes, method, examples.images, tiles, table, note)
+    return Explorer(examples.classes, method, examples.images, tiles, table, near, " ".join(notes))
+
+
+def nearest_training_images(examples: Examples, data_root: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the training images nearest to each example in the features, uint8 (N, 3, 32, 96), and their labels.
+
+    The labels are int64 (N, `NEIGHBOURS`), nearest first. Raises `ReportError` as `features.load_train` does.
+    """
+    train, known = features.load_train(examples.folder, examples.record, data_root)
+    rows, _ = features.nearest(features.load_test(examples.folder)[examples.rows], known, NEIGHBOURS)
+    near = train.images.numpy()[rows]
+    return np.concatenate(list(near.swapaxes(0, 1)), axis=3), train.labels.numpy()[rows]
 
 
 def human_agreement(explorer: Explorer) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
@@ -103,10 +129,10 @@ def human_agreement(explorer: Explorer) -> tuple[NDArray[np.float64], NDArray[np
 
     float64 (N,), 0-1, twice, and int64 (N,), positions in `human_labels.ERROR_KINDS`; empty without votes.
     """
-    rows = [row for row in explorer.table if row["p"] != row["t"] and "v" in row]
-    confidence = np.array([row["q"][row["p"]] / 1000 for row in rows], np.float64)
-    shares = np.array([row["v"][row["t"]] / sum(row["v"]) for row in rows], np.float64)
-    return confidence, shares, np.array([row["k"] for row in rows], np.int64)
+    rows = [row for row in explorer.table if row["predicted"] != row["true"] and "votes" in row]
+    confidence = np.array([row["permille"][row["predicted"]] / 1000 for row in rows], np.float64)
+    shares = np.array([row["votes"][row["true"]] / sum(row["votes"]) for row in rows], np.float64)
+    return confidence, shares, np.array([row["kind"] for row in rows], np.int64)
 
 
 def map_tile(maps: Mapping[str, Mapping[str, NDArray[np.floating]]]) -> NDArray[np.uint8]:
@@ -120,36 +146,38 @@ def map_tile(maps: Mapping[str, Mapping[str, NDArray[np.floating]]]) -> NDArray[
     return canvas
 
 
-def image_url(pixels: NDArray[np.uint8]) -> str:
-    """Return pixels, uint8 (H, W) or (H, W, 3), as a data address of lossless WebP."""
+def image_url(pixels: NDArray[np.uint8], lossless: bool = True) -> str:
+    """Return pixels, uint8 (H, W) or (H, W, 3), as a data address of WebP."""
     encoded = io.BytesIO()
-    # Of quality 100 it would be half a percent smaller, and take twenty times as long.
-    Image.fromarray(pixels).save(encoded, "WEBP", lossless=True, quality=80, method=6)
+    # Lossless of quality 100 would be half a percent smaller, and take twenty times as long.
+    Image.fromarray(pixels).save(encoded, "WEBP", lossless=lossless, quality=80, method=6)
     return "data:image/webp;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")
 
 
 def to_html(explorer: Explorer, shown: int = 10) -> str:
-    """Return the block of HTML; without its script it shows the first `shown` errors, linked to their cards."""
+    """Return the block of HTML; without its script it shows the first `shown` images."""
     items = []
-    wrong = ((row, image) for row, image in zip(explorer.table, explorer.images, strict=True) if row["p"] != row["t"])
-    for row, image in islice(wrong, shown):
-        link, source, alt = f"gradcam.html#case-{row['i']}", image_url(image.transpose(1, 2, 0)), html.escape(row["n"])
-        items.append(f'<li><a href="{link}"><img src="{source}" alt="{alt}" width="64" height="64"></a></li>')
+    for row, image in islice(zip(explorer.table, explorer.images, strict=True), shown):
+        source, alt = image_url(image.transpose(1, 2, 0)), html.escape(row["name"])
+        items.append(f'<li><img src="{source}" alt="{alt}" width="64" height="64"></li>')
     data = {"classes": list(explorer.classes), "method": explorer.method, "columns": COLUMNS, "half": HALF}
     data |= {"places": PLACES, "kinds": list(human_labels.ERROR_KINDS), "cases": explorer.table}
     # "<" cannot end the script element early when it is written as an escape.
     script = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     sprite = image_url(mosaic(explorer.images.transpose(0, 2, 3, 1), COLUMNS, gap=0))
     maps = image_url(mosaic(explorer.tiles, COLUMNS, gap=0))
+    near = ""
+    if explorer.near is not None:
+        source = image_url(mosaic(explorer.near.transpose(0, 2, 3, 1), COLUMNS, gap=0), lossless=False)
+        near = f'<img class="near" src="{source}" alt="" hidden>'
     note = f'<p class="note">{html.escape(explorer.note)}</p>' if explorer.note else ""
     missing = (
-        f"Here are {len(items)} of {len(explorer.table)} cases, the surest errors. All of them, with filters and maps, "
-        "are shown on the built site in a browser with JavaScript; there each image leads to its card, if the chapter "
-        "before has one."
+        f"Here are {len(items)} of {len(explorer.table)} images, the surest errors first. The built site shows all of "
+        "them, with filters and maps, in a browser with JavaScript."
     )
     return (
         f'<section class="explorer" id="explorer" aria-label="Error explorer">{note}<p class="missing">{missing}</p>'
         f'<ul class="tiles">{"".join(items)}</ul>'
-        f'<img class="sprite" src="{sprite}" alt="" hidden><img class="maps" src="{maps}" alt="" hidden>'
+        f'<img class="sprite" src="{sprite}" alt="" hidden><img class="maps" src="{maps}" alt="" hidden>{near}'
         f'<script type="application/json" class="data">{script}</script></section>'
     )
