@@ -22,7 +22,10 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 VERSION = re.compile(r"application/x\.figure-(light|dark)(-narrow)?\+webp")
-DATA = re.compile(r'(<(?:img|source)[^>]* (?:src|srcset)=")data:image/webp;base64,([\w+/=]+)"')
+# Not the explorer's pictures: a page that is opened from a folder may not read the pixels of a file.
+DATA = re.compile(
+    r'(<(?:img|source)(?! class="(?:sprite|maps|near)")[^>]* (?:src|srcset)=")data:image/webp;base64,([\w+/=]+)"'
+)
 
 
 def outputs(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
