@@ -136,13 +136,13 @@ def memory_gain(args: argparse.Namespace, dataset: datasets.Dataset, device: Dev
     return {name: [args.steps * args.large_batch / s for s in values] for name, values in seconds.items()}
 
 
-def in_blocks(args: argparse.Namespace, trainer: Trainer, usual: Usual) -> dict[str, list[float]]:
-    """Images a second of every way.
+def in_blocks(args: argparse.Namespace, trainer: Trainer, exact: Trainer, usual: Usual) -> dict[str, list[float]]:
+    """Images a second of every way; `exact` trains in float32.
 
     The usual loop's workers fetch batches ahead. They are used up before its steps are timed, or they would come free
     of charge; and the others wait until the workers have filled their queues again and leave the cores alone.
     """
-    data, device, train = trainer.data, trainer.device, our_steps(trainer)
+    data, device, train, train_fp32 = trainer.data, trainer.device, our_steps(trainer), our_steps(exact)
     explain_ours, explain_usual = explaining(data.normalizer(data.test.images[: args.explained]), device.torch_device)
 
     def test(device: Device) -> Work:
@@ -152,6 +152,7 @@ def in_blocks(args: argparse.Namespace, trainer: Trainer, usual: Usual) -> dict[
     rest = functools.partial(time.sleep, args.rest)
     ways = {  # a training and its evaluations keep memory, which the first step fetches
         "train_ours": Way(lambda: train(args.steps), lambda: (rest(), train(1)), keep_memory),
+        "train_ours_fp32": Way(lambda: train_fp32(args.steps), lambda: (rest(), train_fp32(1)), keep_memory),
         "train_usual": Way(lambda: usual.train(args.steps), lambda: usual.train(2 * args.workers)),
         "test_ours": Way(test_ours, lambda: (rest(), test_ours()), keep_memory),
         "test_ours_fp32": Way(test_fp32, lambda: (rest(), test_fp32()), keep_memory),
@@ -168,11 +169,12 @@ def measure(args: argparse.Namespace, dataset: datasets.Dataset, device: Device)
     """All measurements, as they are stored."""
     # Before the usual loop and its workers take memory and cores.
     kept = memory_gain(args, dataset, device) if device.torch_device.type == "cpu" else {}
-    trainer = build_trainer(dataset, args.batch, device)
+    trainer, exact = (build_trainer(dataset, args.batch, one) for one in (device, device.exact))
     usual = Usual(cifar10.locate("").parent, args.batch, args.test_images, device.torch_device, args.workers)
     if device.compiles:
         trainer.compile()
-    rates = in_blocks(args, trainer, usual)
+        exact.compile()
+    rates = in_blocks(args, trainer, exact, usual)
     median = {name: statistics.median(values) for name, values in rates.items()}
     peak = matmul_rate(device, 8192 if device.torch_device.type == "cuda" else 2048)
     flops = 3 * 2 * sum(row.macs for row in model.summarise(trainer.net))  # of an image, forward and backward
@@ -181,6 +183,7 @@ def measure(args: argparse.Namespace, dataset: datasets.Dataset, device: Device)
         "images_per_second": {name: spread(values) for name, values in (rates | kept).items()},
         **({"ratio_kept": ratio(kept["train_kept"], kept["train_returned"])} if kept else {}),
         **{f"ratio_{task}": ratio(rates[f"{task}_ours"], rates[f"{task}_usual"]) for task in TASKS},
+        "ratio_train_fp32": ratio(rates["train_ours_fp32"], rates["train_usual"]),
         "test_set_seconds": {name[5:]: 10_000 / median[name] for name in median if name.startswith("test_")},
         "compile_seconds": trainer.compile_seconds,
         "peak_flops": peak,

@@ -16,7 +16,7 @@ Rate = tuple[float, float, float]  # median, least, greatest
 
 # Task -> the beginning of its names in the results, and what the ways are called there.
 TASKS = {
-    "training": ("train", {"usual": "usual loop", "ours": "this report"}),
+    "training": ("train", {"usual": "usual loop", "ours": "this report", "ours_fp32": "this report, float32"}),
     "evaluation": ("test", {"usual": "usual loop", "ours": "this report", "ours_fp32": "this report, float32"}),
     "explanation": ("explain", {"usual": "pytorch-grad-cam", "ours": "this report"}),
 }
@@ -56,12 +56,14 @@ class Speed(Record):
     """Of benchmarks/speed.py: images a second of each way, and ratios of neighbouring measurements.
 
     `share_of_peak` is training's share, 0-1, of `peak_flops`, the FLOP/s of one large matrix product. Keeping memory
-    (`ratio_kept`, and the rates `train_kept` and `train_returned`) is measured on CPUs alone.
+    (`ratio_kept`, and the rates `train_kept` and `train_returned`) is measured on CPUs alone. `ratio_train_fp32` is the
+    ratio in equal arithmetic; older files are without it.
     """
 
     settings: SpeedSettings
     images_per_second: dict[str, Spread]
     ratio_train: Spread
+    ratio_train_fp32: Spread | None = None
     ratio_test: Spread
     ratio_explain: Spread
     ratio_kept: Spread | None = None
