@@ -106,6 +106,19 @@ def test_a_browser_without_webassembly_keeps_the_example(start: Start) -> None:
     assert "does not run WebAssembly" in status(page) and len(logits(page)) == 10
 
 
+def test_a_site_that_forbids_webassembly_says_so_before_anything_large_is_fetched(
+    start: Start, strict_address: str
+) -> None:
+    tab = start(strict_address)
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+    page = tab.open()
+    page.get_by_role("button", name="Load the network").click()
+    page.wait_for_selector(".live .status.fault")
+    assert "wasm-unsafe-eval" in status(page) and len(logits(page)) == 10
+    assert not any("safetensors" in url for url in asked)
+
+
 @pytest.mark.parametrize("script", [True, False])
 def test_from_a_folder_or_without_javascript_a_sentence_says_what_to_do(
     visit: Callable[..., Visit], script: bool
@@ -159,7 +172,6 @@ def test_the_page_at_work_is_accessible_and_fits(start: Start, device: str, tmp_
     page.screenshot(path=folder / f"try-it-{device}.png")
 
 
-@pytest.mark.skipif(os.getloadavg()[0] > 1.5, reason="the machine is busy: times would say nothing")
 def test_the_first_answer_and_the_answers_to_strokes_come_soon(start: Start) -> None:
     page = start().open()
     settled(page)
@@ -167,14 +179,12 @@ def test_the_first_answer_and_the_answers_to_strokes_come_soon(start: Start) -> 
     page.get_by_role("button", name="Load the network").click()
     page.wait_for_selector('.live[data-network="loaded"]')
     settled(page)
-    assert time.perf_counter() - begun < 5
+    first = time.perf_counter() - begun
     stroke(page, (0.1, 0.1), (0.2, 0.2))  # the first one warms up
-    box = canvas(page).bounding_box()
-    assert box
-    times = []
-    for step in range(20):
-        page.mouse.move(box["x"] + 20 + 8 * step, box["y"] + 100)
-        times.append(page.evaluate(STROKE))
+    times = [page.evaluate(STROKE) for _ in range(20)]
+    if (first >= 5 or statistics.median(times) >= 150) and os.getloadavg()[0] > 1.5:
+        pytest.skip("the machine is busy: times say nothing")
+    assert first < 5
     assert statistics.median(times) < 150, times
 
 

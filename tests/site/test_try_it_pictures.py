@@ -1,5 +1,6 @@
 """The page "Try it" in a real browser: what is done to a picture, and pictures of one's own."""
 
+import base64
 import io
 import re
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser
 from trying import Start, canvas, logits, press, seen, settled, status, stroke
 from visiting import CHROMIUM
 
@@ -26,7 +28,6 @@ def test_strokes_change_the_answer_and_can_be_undone(start: Start) -> None:
     after, hidden = logits(page), seen(page)
     assert np.abs(np.subtract(after, before)).max() > 0.05 and (hidden != image).any(-1).sum() > 50
     page.get_by_role("combobox", name="in their place").select_option("noise")
-    page.wait_for_timeout(50)
     settled(page)
     noisy = seen(page)
     assert ((noisy != image).any(-1) & ~(hidden != image).any(-1)).sum() == 0 and logits(page) != after
@@ -41,9 +42,7 @@ def test_cells_are_hidden_by_the_map_and_noted_in_a_table_that_can_be_copied(sta
     settled(page)
     page.get_by_role("slider", name="how much").fill("4")
     for name in ("hide the hottest cells", "hide the coldest", "hide as many at random"):
-        rows = page.locator(".live .steps tbody tr").count()
         press(page, name)
-        page.wait_for_function(f"document.querySelectorAll('.live .steps tbody tr').length > {rows if rows > 1 else 1}")
         assert (seen(page).reshape(4, 8, 4, 8, 3).std(axis=(1, 3)).max(-1) == 0).sum() >= 4  # cells of one colour
     press(page, "copy the table")
     page.wait_for_function("document.querySelector('.live .steps [role=status]').textContent === 'Copied.'")
@@ -144,7 +143,6 @@ def test_a_file_is_read_as_the_reports_own_reader_does(start: Start, tmp_path: P
     page = tab.load()
     page.get_by_label("a picture file").set_input_files(path)
     page.wait_for_selector(".live .own:not([hidden])")
-    page.wait_for_timeout(50)
     settled(page)
     off = np.abs(seen(page).astype(int) - expected)
     assert (
@@ -154,7 +152,6 @@ def test_a_file_is_read_as_the_reports_own_reader_does(start: Start, tmp_path: P
     page.locator(".live .own canvas").focus()
     page.keyboard.press("+")
     page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(50)
     settled(page)
     assert (seen(page) != before).any() and "#" not in page.url and tab.faults == []
 
@@ -167,6 +164,77 @@ def test_transparent_parts_are_white(start: Start, tmp_path: Path) -> None:
     page.wait_for_selector(".live .own:not([hidden])")
     settled(page)
     assert (seen(page) == 255).all()
+
+
+def png(path: Path, colour: str) -> str:
+    """A picture of one colour; its bytes in base64."""
+    Image.new("RGB", (40, 40), colour).save(path)
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+def test_a_picture_can_be_dropped_anywhere_and_what_is_no_file_is_refused(start: Start, tmp_path: Path) -> None:
+    tab = start()
+    page = tab.load()
+    drop = """([kind, body]) => {
+      const items = new DataTransfer();
+      if (kind === 'file') {
+        const bytes = Uint8Array.from(atob(body), (letter) => letter.charCodeAt(0));
+        items.items.add(new File([bytes], 'dropped.png', { type: 'image/png' }));
+      } else items.setData('text/uri-list', body);
+      const options = { bubbles: true, cancelable: true, dataTransfer: items };
+      const main = document.querySelector('main');
+      return ['dragover', 'drop'].map((name) => main.dispatchEvent(new DragEvent(name, options)));
+    }"""
+    assert page.evaluate(drop, ["file", png(tmp_path / "red.png", "red")]) == [False, False]  # the page takes both
+    page.wait_for_selector(".live .own:not([hidden])")
+    settled(page)
+    assert (seen(page) == [255, 0, 0]).all() and page.locator(".live .title").inner_text() == "Your picture"
+    assert page.evaluate(drop, ["link", "https://example.org/cat.png"]) == [False, False]  # the browser stays here
+    settled(page)
+    assert "no file" in status(page) and (seen(page) == [255, 0, 0]).all() and tab.faults == []
+
+
+def test_a_picture_can_be_pasted(start: Start, tmp_path: Path) -> None:
+    tab = start(permissions=["clipboard-read", "clipboard-write"])
+    page = tab.load()
+    page.evaluate(
+        """async (body) => {
+          const bytes = Uint8Array.from(atob(body), (letter) => letter.charCodeAt(0));
+          const file = new Blob([bytes], { type: 'image/png' });
+          await navigator.clipboard.write([new ClipboardItem({ [file.type]: file })]);
+        }""",
+        png(tmp_path / "blue.png", "blue"),
+    )
+    page.keyboard.press("Control+V")
+    page.wait_for_selector(".live .own:not([hidden])")
+    settled(page)
+    assert (seen(page) == [0, 0, 255]).all() and tab.faults == []
+
+
+def test_the_camera_gives_a_picture_and_is_let_go(start: Start, browser: Browser) -> None:
+    flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    filming = browser.browser_type.launch(executable_path=CHROMIUM, args=flags)
+    try:
+        page = start(started=filming).load()
+        before = seen(page)
+        page.evaluate("""() => {
+          const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+          navigator.mediaDevices.getUserMedia = async (wanted) => (window.stream = await ask(wanted));
+        }""")
+        press(page, "camera")
+        press(page, "take the picture")
+        assert page.locator(".live .title").inner_text() == "Your picture" and (seen(page) != before).any()
+        assert page.evaluate("window.stream.getTracks().map((track) => track.readyState)") == ["ended"]
+        assert page.locator(".live video").is_hidden()
+    finally:
+        filming.close()
+
+
+def test_a_camera_that_is_not_allowed_ends_in_a_sentence(start: Start) -> None:
+    page = start().open()
+    press(page, "camera")  # a browser without anybody to ask allows none
+    page.wait_for_selector(".live .status.fault")
+    assert "camera" in status(page) and page.locator(".live video").count() == 0
 
 
 def test_files_that_are_no_pictures_are_refused_in_a_sentence(start: Start, tmp_path: Path) -> None:

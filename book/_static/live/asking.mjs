@@ -12,6 +12,14 @@ const WORDS = { hottest: "the hottest hidden", coldest: "the coldest hidden", ra
 
 export class Asking {
   turn = 0; // counts the changes, so that an answer to an earlier state is known as such
+  doing = new Set(); // what is under way: "showing" an answer, "hiding" cells
+
+  /* Begin or end something; the section tells whether anything is under way. */
+  mark(what, begins) {
+    if (begins) this.doing.add(what);
+    else this.doing.delete(what);
+    this.section.dataset.busy = String(this.doing.size > 0);
+  }
 
   /* The picture with all that was done to it; without what is hidden if `bare`. */
   image(bare = false) {
@@ -31,13 +39,14 @@ export class Asking {
   /* Something changed; `seen` says whether it is something that the network sees. */
   async refresh(seen = true) {
     this.turn += 1;
+    clearTimeout(this.resting);
+    this.mark("showing", true);
     if (seen) this.maps = null;
     this.paint.show();
     this.paint.draw(this.image());
     this.stale = true;
     if (this.asking) return;
     this.asking = true;
-    this.section.dataset.busy = "true";
     try {
       while (this.stale) {
         this.stale = false;
@@ -48,7 +57,6 @@ export class Asking {
     } finally {
       this.asking = false;
     }
-    clearTimeout(this.resting);
     this.resting = setTimeout(() => this.rest(this.turn), REST);
   }
 
@@ -99,14 +107,15 @@ export class Asking {
         this.maps = maps;
         this.heat.show(image, this.cells(this.answered));
       }
-      if (this.failed || this.faultTurn === turn) { /* a fault stays to be read until the reader goes on */ }
+      if (this.failed || this.keptTurn === turn) { /* the sentence stays to be read until the reader goes on */ }
       else if (this.answered) this.tell(this.answered);
       else this.say("Load the network to see its answer to this.");
     } catch (error) {
+      if (turn !== this.turn) return;
       this.say(error.message, true);
     }
     this.remember();
-    this.section.dataset.busy = "false";
+    this.mark("showing", false);
   }
 
   tell({ logits }) {
@@ -120,6 +129,7 @@ export class Asking {
   /* Hide the given sixteenths of the picture: the cells of the shown map that are hottest, coldest, or any. */
   async hideCells(which, sixteenths) {
     if (!this.ready) return;
+    this.mark("hiding", true);
     const [bare, { side }] = [this.image(true), this];
     try {
       const before = await this.source.answer(planes(bare));
@@ -135,6 +145,8 @@ export class Asking {
       this.note(words, await this.source.answer(planes(this.image())));
     } catch (error) {
       this.say(error.message, true);
+    } finally {
+      this.mark("hiding", false);
     }
   }
 

@@ -26,7 +26,11 @@ export class Choose {
       element("div", { class: "filters" }, this.kind, this.true), this.strip, own, this.video);
     document.addEventListener("paste", (event) => this.take(event.clipboardData, event));
     document.addEventListener("dragover", (event) => event.preventDefault());
-    document.addEventListener("drop", (event) => this.take(event.dataTransfer, event));
+    document.addEventListener("drop", (event) => {
+      if (this.take(event.dataTransfer, event)) return;
+      event.preventDefault(); // or the browser would leave for the link that was dropped
+      this.page.say("That was no file; save the picture, then drop the file here.", true);
+    });
     this.tiles = data.cases.map((row, at) => this.tile(row, at));
     this.fill();
   }
@@ -83,12 +87,13 @@ export class Choose {
     button.focus();
   }
 
-  /* A file that was dropped or pasted. */
+  /* A file that was dropped or pasted; false where there is none. */
   take(items, event) {
     const file = [...(items?.files ?? [])][0];
-    if (!file) return;
+    if (!file) return false;
     event.preventDefault();
     this.read(file);
+    return true;
   }
 
   async read(file) {
@@ -102,25 +107,33 @@ export class Choose {
 
   async film() {
     let stream;
+    this.camera.disabled = true; // one at a time
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     } catch {
+      this.camera.disabled = false;
       this.page.say("The camera was not allowed, or there is none; choose a file instead.", true);
       return;
     }
     const video = element("video", { autoplay: true, playsinline: true, muted: true, "aria-label": "the camera" });
-    video.srcObject = stream;
     const stop = () => {
       stream.getTracks().forEach((track) => track.stop());
       this.video.hidden = true;
+      this.camera.disabled = false;
       this.camera.focus();
     };
     const button = (words, act) => element("button", { type: "button", onclick: act }, words);
-    this.video.replaceChildren(video, button("take the picture", () => {
+    const shoot = button("take the picture", () => {
       this.page.openOwn(onWhite(video, video.videoWidth, video.videoHeight));
       stop();
-    }), button("cancel", stop));
+    });
+    shoot.disabled = true; // until there is something to take
+    video.addEventListener("loadeddata", () => {
+      shoot.disabled = false;
+      shoot.focus();
+    });
+    video.srcObject = stream;
+    this.video.replaceChildren(video, shoot, button("cancel", stop));
     this.video.hidden = false;
-    this.video.querySelector("button").focus();
   }
 }

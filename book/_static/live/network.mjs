@@ -10,6 +10,10 @@ export async function load(base, statistics, progress) {
   if (typeof WebAssembly !== "object" || typeof Worker !== "function") {
     throw new Fault("This browser does not run WebAssembly, which the network needs; the prepared example stays.");
   }
+  if (!allowed()) {
+    throw new Fault("WebAssembly, which the network needs, is not allowed on this site: its Content-Security-Policy lacks "
+      + "'wasm-unsafe-eval'; the prepared example stays.");
+  }
   const counter = new Counter(progress);
   const names = [RUNTIME, WEIGHTS, "answer.onnx", "maps.onnx", "layout.json"];
   const fetched = Promise.all(names.map((name) => counter.fetch(base, name)));
@@ -19,6 +23,15 @@ export async function load(base, statistics, progress) {
   const network = new Network(new Worker(new URL("worker.mjs", base), { type: "module" }));
   await network.ask("start", { runtime: await unpacked(packed), weights: inside, graphs: { answer, maps }, ...statistics });
   return network;
+}
+
+/* Whether the site's policy lets a page compile WebAssembly: tried with the smallest module there is. */
+function allowed() {
+  try {
+    return Boolean(new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0)));
+  } catch {
+    return false;
+  }
 }
 
 /* What was prepared when the chapter was executed: the same questions, answered for one picture only. */

@@ -52,9 +52,7 @@ export class Page extends Asking {
     const context = canvas.getContext("2d", { willReadFrequently: true });
     context.drawImage(image, 0, 0);
     this.pixels = (at) => context.getImageData(SIDE * (at % this.data.columns), SIDE * Math.floor(at / this.data.columns), SIDE, SIDE).data;
-    const bytes = Uint8Array.from(atob(image.src.slice(image.src.indexOf(",") + 1)), (c) => c.charCodeAt(0));
-    const address = URL.createObjectURL(new Blob([bytes], { type: "image/webp" }));
-    this.section.style.setProperty("--sprite", `url("${address}")`);
+    this.section.style.setProperty("--sprite", `url("${image.src}")`);
     this.section.style.setProperty("--columns", this.data.columns);
     this.section.style.setProperty("--lines", Math.ceil(this.data.cases.length / this.data.columns));
   }
@@ -87,7 +85,7 @@ export class Page extends Asking {
 
   /* Whether the picture can be changed: the prepared answer holds for one picture as it is. */
   get ready() {
-    if (!this.loaded) this.say("Load the network first: without it only the prepared picture has an answer.");
+    if (!this.loaded) this.say("Load the network first: without it only the prepared picture has an answer.", false, true);
     return this.loaded;
   }
 
@@ -101,10 +99,11 @@ export class Page extends Asking {
     return this.picture?.pair && [at(this.state.for, this.picture.pair[0]), at(this.state.against, this.picture.pair[1])];
   }
 
-  say(words, fault = false) {
+  /* Tell the reader something; a fault, or what is to be `kept`, stays until the next change. */
+  say(words, fault = false, kept = fault) {
     this.status.textContent = words;
     this.status.classList.toggle("fault", fault);
-    this.faultTurn = fault ? this.turn : null;
+    this.keptTurn = kept ? this.turn : null;
   }
 
   /* Take over what an address tells. */
