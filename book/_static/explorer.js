@@ -88,7 +88,7 @@
         one("kind", "show", kinds),
         one("sort", "order", sorts(this.data).map((name) => [name, name])),
         percent("from", "confidence at least"), percent("to", "confidence at most"),
-        ...(people ? [percent("least", "people who chose the label, at least"), percent("people", "at most")] : []),
+        ...(people ? [percent("least", "people who chose the label, at least"), percent("people", "people who chose the label, at most")] : []),
         element("button", { type: "button", class: "reset", onclick: () => this.reset() }, "show all errors"));
       this.count = element("p", { class: "count", role: "status" });
       this.list.before(this.form, this.count);
