@@ -45,7 +45,7 @@ def add_address(app: Sphinx, url: str) -> None:
     config.ogp_site_url = f"{url}/"
     config.ogp_site_name = config.html_title
     config.ogp_image = f"{url}/_static/screenshot.png"
-    config.ogp_image_alt = "Ten misclassified images, each with heat maps at four layers for two classes"
+    config.ogp_image_alt = "A right answer and an error of the network, each with Grad-CAM heat maps"
     config.ogp_social_cards = {"enable": False}
     config.notfound_urls_prefix = f"{urlsplit(url).path}/"
 

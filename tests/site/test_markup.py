@@ -29,6 +29,7 @@ THEIRS = (
     ("no-implicit-button-type", THEIR_BUTTON, "the theme's bars, which are outside forms"),
     ("text-content", THEIR_BUTTON, "its buttons with icons, which it names when the page is there"),
     ("no-redundant-role", r"Redundant role .main. on <main>", "the theme's frame"),
+    ("prefer-native-element", r"#pst-primary-sidebar > .* > p", "the captions of its table of contents"),
     ("wcag/h32", r"#pst-search-dialog > form|search\.html", "the theme's search, sent by the enter key"),
 )
 # Page -> (a part that a script writes, what makes it appear).
