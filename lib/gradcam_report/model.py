@@ -77,48 +77,38 @@ def build(seed: int, classes: int = 10, width: int = 64) -> ResNet18:
 class LayerSummary:
     """One row of the table: output (C, H, W) or (C,), counts for one image, receptive fields in pixels.
 
-    `macs` counts the multiply-accumulates of convolutions and linear layers. `*_original` counts as torchscan did for
-    the report that this one replaces, in training mode: BatchNorm and its running statistics are included, and the
-    shortcuts' strides enlarge the receptive field as well. The true `receptive_field` is smaller from layer2 on.
+    `macs` counts the multiply-accumulates of convolutions and linear layers.
     """
 
     name: str
     output: tuple[int, ...]
     parameters: int
     macs: int
-    macs_original: int
-    flops_original: int
     receptive_field: int
-    receptive_field_original: int
 
 
 def summarise(model: ResNet18, size: int = 32) -> list[LayerSummary]:
     """Measure conv1, bn1, layer1..layer4 and linear with one forward pass of a (1, 3, size, size) image.
 
     Each convolution enlarges the receptive field by (kernel - 1) * jump; jump is the product of the strides before it
-    (Araujo et al. 2019, https://distill.pub/2019/computing-receptive-fields). Global average pooling gives `linear` the
-    whole image.
+    (Araujo et al. 2019, https://distill.pub/2019/computing-receptive-fields). A shortcut's convolution runs beside the
+    block, so it does not count. Global average pooling gives `linear` the whole image.
     """
     outputs = _output_shapes(model, size)
     rows = []
-    main_path, every_conv = _ReceptiveField(), _ReceptiveField()
+    field = _ReceptiveField()
     for name, module in model.named_children():
         parts = [(n, m, outputs[m]) for n, m in module.named_modules() if m in outputs]
         for part, m, _ in parts:
-            if isinstance(m, nn.Conv2d):
-                every_conv.add(m)
-                if "shortcut" not in part:
-                    main_path.add(m)
+            if isinstance(m, nn.Conv2d) and "shortcut" not in part:
+                field.add(m)
         rows.append(
             LayerSummary(
                 name=name,
                 output=outputs[module],
                 parameters=sum(p.numel() for p in module.parameters()),
                 macs=sum(_macs(m, shape) for _, m, shape in parts),
-                macs_original=sum(_macs(m, shape) + _batchnorm_ops(m, shape, 5, 2) for _, m, shape in parts),
-                flops_original=sum(_flops(m, shape) + _batchnorm_ops(m, shape, 8, 8) for _, m, shape in parts),
-                receptive_field=size if name == "linear" else main_path.side,
-                receptive_field_original=size if name == "linear" else every_conv.side,
+                receptive_field=size if name == "linear" else field.side,
             )
         )
     return rows
@@ -161,16 +151,3 @@ def _macs(module: nn.Module, output: tuple[int, ...]) -> int:
     if isinstance(module, nn.Linear):
         return module.in_features * module.out_features
     return 0
-
-
-def _flops(module: nn.Module, output: tuple[int, ...]) -> int:
-    """Multiplications plus additions: summing n products takes n - 1 additions, and a bias one more."""
-    bias = isinstance(module, nn.Linear)
-    return 2 * _macs(module, output) - (math.prod(output) if _macs(module, output) and not bias else 0)
-
-
-def _batchnorm_ops(module: nn.Module, output: tuple[int, ...], per_element: int, per_channel: int) -> int:
-    """torchscan's count for a BatchNorm in training mode, running statistics included; 0 for other modules."""
-    if not isinstance(module, nn.BatchNorm2d):
-        return 0
-    return per_element * math.prod(output) + per_channel * module.num_features

@@ -64,6 +64,7 @@ def all_figures() -> list[plots.ReportFigure]:
         plots.recipe_comparison({"a": scores, "b": scores}, 0.1),
         plots.loss_by_step(losses, 2.3),
         plots.singular_values(LRS[::-1], scores),
+        plots.network([("image", 3, 32), ("layer4", 512, 4)], 10),
         plots.differences({"no cutout": 1.8, "SGD instead of Muon": -18.5}, 1.6, "points"),
         plots.class_scores(scores, scores, scores, CLASSES),
         plots.cam_grid(IMAGES[:2], maps, names),

@@ -36,6 +36,7 @@ from .images import nearest_neighbours as nearest_neighbours
 from .learning_rate import accuracy_by_peak as accuracy_by_peak
 from .learning_rate import lr_range_test as lr_range_test
 from .learning_rate import lr_schedule as lr_schedule
+from .network import network as network
 from .style import LOOKS as LOOKS
 from .style import Look as Look
 from .style import ReportFigure as ReportFigure

@@ -24,7 +24,7 @@ from ..runs.provenance import current_commit, provenance
 from ..runs.records import RangeTestRecipe, RangeTestRecord, RangeTestResult
 from .compiling import compiled
 from .device import Device, keep_memory, out_of_memory_advice, resolve
-from .lr_rules import suggestions
+from .lr_rules import MovingAverage, suggestions
 from .optimizer import build_optimizer, preserve_state, set_lr
 
 
@@ -55,7 +55,7 @@ def range_test(
     growth = (config.end_lr / config.start_lr) ** (1 / max(config.iterations - 1, 1))
     lrs: list[float] = []
     losses: list[float] = []
-    average, best, ended = 0.0, math.inf, "reached end_lr"
+    average, best, ended = MovingAverage(config.smoothing), math.inf, "reached end_lr"
     bar = formatting.progress(total=config.iterations, unit="step", disable=not progress)
     with preserve_state(net, optimizer), bar:
         net.train()
@@ -75,8 +75,7 @@ def range_test(
             if not math.isfinite(losses[-1]):
                 ended = f"loss not finite at {lr:.3g}"
                 break
-            average = config.smoothing * average + (1 - config.smoothing) * losses[-1]
-            smoothed = average / (1 - config.smoothing ** (i + 1))
+            smoothed = average.add(losses[-1])
             best = min(best, smoothed)
             bar.update()
             bar.set_postfix(lr=f"{lr:.2e}", loss=f"{smoothed:.3f}", refresh=False)

@@ -4,6 +4,7 @@ Rates are per step, for the batch size of the test. Training takes `divergence_o
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,28 @@ FloatArray = NDArray[np.float64]
 ONSET_FACTOR = 1.1  # the smoothed loss has turned when it exceeds its minimum by a tenth
 
 
+@dataclass
+class MovingAverage:
+    """Debiased exponential moving average, as in Adam (Kingma & Ba 2014)."""
+
+    decay: float
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, value: float) -> float:
+        """The average with one more value."""
+        self.total = self.decay * self.total + (1 - self.decay) * value
+        self.count += 1
+        return self.total / (1 - self.decay**self.count)
+
+
 def smooth(losses: FloatArray, smoothing: float = 0.9) -> FloatArray:
-    """Debiased exponential moving average of float (K,), as in Adam (Kingma & Ba 2014); nan after a nan or inf."""
-    average, out = 0.0, np.full(len(losses), np.nan)
+    """The `MovingAverage` after each loss, float (K,); nan after a nan or inf."""
+    average, out = MovingAverage(smoothing), np.full(len(losses), np.nan)
     for i, loss in enumerate(losses):
         if not math.isfinite(loss):
             break
-        average = smoothing * average + (1 - smoothing) * float(loss)
-        out[i] = average / (1 - smoothing ** (i + 1))
+        out[i] = average.add(float(loss))
     return out
 
 
