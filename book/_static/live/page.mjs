@@ -52,7 +52,9 @@ export class Page extends Asking {
     const context = canvas.getContext("2d", { willReadFrequently: true });
     context.drawImage(image, 0, 0);
     this.pixels = (at) => context.getImageData(SIDE * (at % this.data.columns), SIDE * Math.floor(at / this.data.columns), SIDE, SIDE).data;
-    this.section.style.setProperty("--sprite", `url("${image.src}")`);
+    // Hundreds of tiles share it: a short address, for an image that is written out in the page too.
+    const whole = await new Promise((resolve) => canvas.toBlob(resolve));
+    this.section.style.setProperty("--sprite", `url("${URL.createObjectURL(whole)}")`);
     this.section.style.setProperty("--columns", this.data.columns);
     this.section.style.setProperty("--lines", Math.ceil(this.data.cases.length / this.data.columns));
   }
