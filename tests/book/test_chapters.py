@@ -94,11 +94,6 @@ def test_figure_names_are_unique_in_the_book() -> None:
 
 
 @chapters
-def test_code_cells_are_short(name: str) -> None:
-    assert [c.source for c in code(name) if len(c.source.splitlines()) > 25] == []
-
-
-@chapters
 def test_nothing_written_tells_of_a_machine_or_a_warning(name: str) -> None:
     written = reading.texts(path(name))
     assert not [text for text in written if "Warning" in text]
