@@ -48,4 +48,4 @@ def test_the_confusion_tables_mistakes_link_to_their_cases() -> None:
         "explorer.html#true=c&amp;predicted=b%26b": "4 of c taken for b&amp;b",
     }
     assert [row[1:] for row in rows(page)[1:]] == [["8", "2", "0"], ["1", "9", "0"], ["0", "4", "6"]]
-    assert "213 94 0 / 0.70" in page and "213 94 0 / 0.35" in page
+    assert "213 94 0 / 0.60" in page and "213 94 0 / 0.30" in page

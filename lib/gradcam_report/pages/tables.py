@@ -89,7 +89,7 @@ def confusion_table(confusion: NDArray[np.int64], classes: Sequence[str]) -> HTM
             address = "explorer.html#" + urlencode({"true": name, "predicted": classes[predicted]})
             label = f"{count} of {name} taken for {classes[predicted]}"
             link = f'<a href="{html.escape(address)}" aria-label="{html.escape(label)}">{count}</a>'
-            shade = f"background: rgb(213 94 0 / {0.7 * (count / most) ** 0.5:.2f})"
+            shade = f"background: rgb(213 94 0 / {0.6 * (count / most) ** 0.5:.2f})"
             cells += f'<td style="{shade}">{link}</td>'
         rows += f'<tr><th scope="row">{html.escape(name)}</th>{cells}</tr>'
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in classes)
