@@ -56,7 +56,6 @@ def all_figures() -> list[plots.ReportFigure]:
         *(plots.sweep_results(results[: 2**n], ["c", "b", "a"][:n], "accuracy (%)", True) for n in (1, 2, 3)),
         plots.image_grid(IMAGES[:2], names),
         plots.class_samples(IMAGES, np.arange(6) % 3, CLASSES, 2),
-        plots.class_counts({"train": counts[0], "test": counts[1]}, CLASSES),
         plots.augmentations(IMAGES[0], IMAGES),
         range_test(losses),
         plots.lr_schedule(steps, steps / 100, 4),
@@ -289,10 +288,7 @@ def test_spread_keeps_order_and_distance() -> None:
 # Classes and confidence
 
 
-def test_counts_and_scores_of_classes_are_printed() -> None:
-    figure = plots.class_counts({"train": np.array([4500, 4400, 4600]), "test": np.array([10, 20, 30])}, CLASSES)
-    assert {"train: 13,500", "test: 60", "4,500", "30"} <= set(texts(figure))
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(CLASSES)
+def test_scores_of_classes_are_printed() -> None:
     figure = plots.class_scores(np.array([0.9, 0.8, 0]), np.array([0.7, 0.8, 0]), np.array([0.7875, 0.8, 0]), CLASSES)
     assert {"78.8 %", "80.0 %", "0.0 %"} <= set(texts(figure))
     np.testing.assert_allclose(figure.axes[0].lines[1].get_xdata(), [70, 80, 0])

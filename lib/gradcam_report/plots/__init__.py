@@ -13,7 +13,6 @@ from .benchmarks import throughput as throughput
 from .benchmarks import time_and_memory as time_and_memory
 from .cards import Card as Card
 from .cards import case_card as case_card
-from .classification import class_counts as class_counts
 from .classification import class_scores as class_scores
 from .classification import embedding as embedding
 from .confidence import human_agreement as human_agreement

@@ -26,31 +26,6 @@ def class_colours(colour: Palette) -> tuple[str, ...]:
 
 
 @styled
-def class_counts(counts_by_split: Mapping[str, ArrayLike], classes: Sequence[str]) -> ReportFigure:
-    """Draw the number of images of each class in each split.
-
-    Args:
-        counts_by_split: split's name -> int (C,).
-        classes: C names.
-    """
-    figure, shape = stacked(len(counts_by_split), 0.22 * len(classes) + 0.6)
-    panels = figure.subplots(*shape, sharey=True, squeeze=False).ravel()
-    for ax, (split, values) in zip(panels, counts_by_split.items(), strict=True):
-        counts = np.asarray(values)
-        bars = ax.barh(list(classes), counts, color=palette().blue, height=0.72)
-        ax.bar_label(bars, [f"{count:,}" for count in counts], padding=3, fontsize=8)
-        ax.set_title(f"{split}: {counts.sum():,}")
-        ax.set_xlim(0, 1.4 * max(1, counts.max()))
-        ax.set_xticks([])  # every bar carries its number
-        ax.set_xlabel("images")
-        ax.grid(visible=False)
-        ax.spines["bottom"].set_visible(False)
-        ax.tick_params(length=0)
-    panels[0].invert_yaxis()
-    return figure
-
-
-@styled
 def class_scores(precision: ArrayLike, recall: ArrayLike, f1: ArrayLike, classes: Sequence[str]) -> ReportFigure:
     """Draw precision, recall and F1 of each class as three points on a line, F1 also in text.
 
