@@ -171,18 +171,22 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
-def test_the_nearest_checkout_is_the_project(tmp_path: Path) -> None:
+def test_the_nearest_checkout_is_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def root_from(folder: Path) -> Path:
+        monkeypatch.chdir(folder)
+        return project_root()
+
     outer = checkout(tmp_path.resolve() / "outer")
     inner = checkout(outer / "inner")
     run = inner / "runs" / "mine" / "book"
     run.mkdir(parents=True)
     (run / "index.md").touch()  # a run's folder has a copy of the book, but is no checkout
-    assert project_root(run) == project_root(inner / "book") == inner
+    assert root_from(run) == root_from(inner / "book") == inner
     other = tmp_path / "another"  # a project with a Jupyter Book of its own
     checkout(other)
     (other / "pyproject.toml").write_text('[project]\nname = "another"\n')
-    assert project_root(other) == Path(__file__).parents[1]
-    assert project_root(tmp_path) == Path(__file__).parents[1], "outside every checkout, the one that is installed"
+    assert root_from(other) == Path(__file__).parents[1]
+    assert root_from(tmp_path) == Path(__file__).parents[1], "outside every checkout, the one that is installed"
 
 
 def test_paths_start_at_home_here_or_in_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,9 +152,9 @@ def test_the_advice_after_a_divergence_works(monkeypatch: pytest.MonkeyPatch) ->
     set_lr = trainer.set_lr
 
     def burst(optimizer: torch.optim.Optimizer, lr: float) -> None:
-        """Rates above 0.03 spoil a weight."""
+        """Rates above 0.004 spoil a weight."""
         set_lr(optimizer, lr)
-        if lr > 0.03:
+        if lr > 0.004:
             optimizer.param_groups[0]["params"][0].data.fill_(float("nan"))
 
     monkeypatch.setattr(trainer, "set_lr", burst)

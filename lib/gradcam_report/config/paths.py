@@ -18,12 +18,12 @@ def is_checkout(folder: Path) -> bool:
     )
 
 
-def project_root(start: Path | None = None) -> Path:
-    """The nearest checkout at or above `start` (default: the working directory), else the one that holds this file.
+def project_root() -> Path:
+    """The nearest checkout at or above the working directory, else the one that holds this file.
 
-    Where there is neither, as for a package installed without its checkout, `start` itself.
+    Where there is neither, as for a package installed without its checkout, the working directory.
     """
-    here = (start or Path.cwd()).resolve()
+    here = Path.cwd().resolve()
     installed = Path(__file__).resolve().parents[3]
     return next((folder for folder in (here, *here.parents, installed) if is_checkout(folder)), here)
 

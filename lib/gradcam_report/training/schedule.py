@@ -14,6 +14,7 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 
 
 START = 1 / 25  # of max_lr, at the first step
+SHORT = 60  # steps: a training of fewer peaks lower
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class OneCycle:
     """One-cycle after Smith 2018 (https://arxiv.org/abs/1803.09820): linear up to `max_lr`, then linear down to 0.
 
     Rates are per step. The warm-up takes the share `warmup` of `total_steps` and begins at max_lr / 25. No step has
-    rate 0.
+    rate 0. A training of fewer than `SHORT` steps peaks at a rate lower in proportion: the linear layer of a fresh
+    network does not survive a high one.
     """
 
     max_lr: float
@@ -30,10 +32,10 @@ class OneCycle:
 
     def __call__(self, step: int) -> float:
         """The rate of `step`, 0 to total_steps - 1."""
-        warmup_steps = round(self.warmup * self.total_steps)
+        peak, warmup_steps = self.max_lr * min(1, self.total_steps / SHORT), round(self.warmup * self.total_steps)
         if step < warmup_steps:
-            return self.max_lr * (START + (1 - START) * step / warmup_steps)
-        return self.max_lr * (self.total_steps - step) / (self.total_steps - warmup_steps)
+            return peak * (START + (1 - START) * step / warmup_steps)
+        return peak * (self.total_steps - step) / (self.total_steps - warmup_steps)
 
 
 def peak_lr(params: TrainingParams) -> tuple[float, str]:

@@ -23,6 +23,8 @@ from .distributed import SINGLE_PROCESS, ProcessGroup
 from .schedule import peak_lr
 from .trainer import Trainer, TrainingSettings
 
+MIN_STEPS = 8  # of a training from which nothing can be expected
+
 
 @dataclass(frozen=True)
 class TrainedRun:
@@ -65,6 +67,7 @@ def train_or_load(params: TrainingParams, width: int = 64, group: ProcessGroup =
         stack.enter_context(keep_memory())
         dataset, commit = datasets.load(data), current_commit()
         trainer = Trainer(dataset, settings, device, width, group)
+        group.run_on_main(lambda: _warn_of_few_steps(trainer))
         if saved is None:
             group.run_on_main(lambda: checkpoints.save(trainer.state(requested)))  # proves early that it can be written
         else:
@@ -83,6 +86,16 @@ def _device(params: TrainingParams, saved: Checkpoint | None, group: ProcessGrou
     if precision == "auto" and saved is not None and saved.state.epoch:
         precision = saved.state.precision or precision
     return resolve(name, group.run_on_main(lambda: resolve(name, precision).precision))
+
+
+def _warn_of_few_steps(trainer: Trainer) -> None:
+    steps, images = trainer.schedule.total_steps, len(trainer.data.train) * trainer.settings.schedule.epochs
+    if steps < MIN_STEPS:
+        size = max(2, images // MIN_STEPS)
+        print(
+            f"{steps} steps are too few to learn from; smaller batches make more, as in -p batch_size {size}.",
+            flush=True,
+        )
 
 
 def _resume(trainer: Trainer, saved: Checkpoint, folder: RunFolder) -> None:

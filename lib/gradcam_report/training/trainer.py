@@ -171,15 +171,13 @@ class Trainer:
             log_every=self.steps if self.device.compiles else 50,  # reading the loss makes a GPU wait
         )  # fmt: skip
 
-    def fit(self, checkpoints: "checkpoint.Checkpoints", progress: bool = True) -> None:
+    def fit(self, checkpoints: "checkpoint.Checkpoints") -> None:
         """Train the epochs that are left, with an evaluation and a checkpoint after each."""
         epochs = self.settings.schedule.epochs
         if self.device.compiles and self.epoch < epochs and self.group.size == 1:  # collectives break compiled code
             self.compile()
-        hidden = not progress or not self.group.is_main_process
-        with formatting.progress(
-            total=epochs * self.steps, initial=self.epoch * self.steps, unit="step", disable=hidden
-        ) as bar:
+        done, total, hidden = self.epoch * self.steps, epochs * self.steps, not self.group.is_main_process
+        with formatting.progress(total=total, initial=done, unit="step", disable=hidden) as bar:
             while self.epoch < epochs:
                 row = {"epoch": self.epoch + 1, **self.train_epoch(_counted(self.batches(), bar))}
                 row |= self.evaluate(last=self.epoch + 1 == epochs)
