@@ -46,6 +46,7 @@ def test_exchanging_the_classes_turns_the_sign(model: ResNet18, images: Tensor, 
     other, _ = margin_map(model, images, targets["true"], targets["predicted"])
     torch.testing.assert_close(one, -other)
     assert not margin_map(model, images, targets["true"], targets["true"])[0].any()
+    torch.testing.assert_close(margin_map(model, images, targets["predicted"], targets["true"], batch_size=2)[0], one)
     assert not model.layer4._forward_hooks and not model.training
 
 
@@ -65,3 +66,13 @@ def test_examples_are_explained_for_both_classes_on_one_scale(model: ResNet18, s
     targets = {name: torch.from_numpy(c) for name, c in classes.items()}
     torch.testing.assert_close(found.maps, cam.explain(model, images, targets, ["layer3"], "layercam", shared=True))
     torch.testing.assert_close((found.cells, found.margin), margin_map(model, images, *targets.values()))
+
+
+def test_the_lead_of_a_decision_is_the_difference_of_the_logits(model: ResNet18, six_errors: Path):
+    examples = selection.choose("runs/six", SelectionConfig(indices=[31, 3]))
+    cells, lead = contrast.decisions(model, examples)
+    logits = model(datasets.NORMALIZERS["shapes"](torch.from_numpy(examples.images))).detach()
+    predicted, against = contrast.contrast_classes(examples.probabilities, examples.true)
+    torch.testing.assert_close(lead, logits[[0, 1], predicted] - logits[[0, 1], against], rtol=1e-4, atol=1e-4)
+    bias = model.linear.bias.detach()
+    torch.testing.assert_close(cells.sum((1, 2)), lead - bias[predicted] + bias[against], rtol=1e-4, atol=1e-4)

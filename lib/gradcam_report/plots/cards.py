@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from ..formatting import percent, signed
 from .heatmaps import label_empty, overlay, signed_colours
 from .images import to_hwc
-from .style import SMALL, ReportFigure, bare, new_figure, palette, readable_on, wide_only
+from .style import SMALL, ReportFigure, bare, is_narrow, new_figure, palette, readable_on, styled, width, wrap
 
 TOP = 0.55  # inches below a card's heading
+NEIGHBOURS = 5  # in a row
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,10 +109,11 @@ def draw_maps(figure: ReportFigure, card: Card, left: float, top: float, tile: f
             if row == 0:
                 ax.set_title(layer, **SMALL, pad=3)
             if column == 0:
-                ax.set_ylabel(f"{method}\nfor {card.classes[number]}", fontsize=8, labelpad=3)
+                name = card.classes[number] if is_narrow() else f"{method}\nfor {card.classes[number]}"
+                ax.set_ylabel(name, fontsize=8, labelpad=3)
 
 
-@wide_only
+@styled
 def case_card(card: Card, heading: str, method: str = "Grad-CAM") -> ReportFigure:
     """Draw one image with everything known about it.
 
@@ -120,19 +122,34 @@ def case_card(card: Card, heading: str, method: str = "Grad-CAM") -> ReportFigur
         heading: a line above everything, such as the image's number.
         method: the maps' name.
     """
-    figure = new_figure(3.5)
+    narrow = is_narrow()
+    figure = new_figure(7.3 if narrow else 3.5)
     figure.set_layout_engine("none")  # everything has its place
-    write(figure, 0.05, 0.06, heading, ha="left", va="top", fontsize=10, fontweight="bold")
-    place(figure, 0.05, TOP, 1.5, 1.5).imshow(to_hwc(card.image[None])[0], interpolation="nearest")
-    draw_probabilities(place(figure, 0.75, TOP + 1.65, 1.75, 1.1), card)
-    draw_maps(figure, card, 2.05, TOP, 0.82, method)
+    write(figure, 0.05, 0.06, wrap(heading, width() - 0.1, 10), ha="left", va="top", fontsize=10, fontweight="bold")
+    side, top = (1.45, 0.8) if narrow else (1.5, TOP)
+    place(figure, 0.05, top, side, side).imshow(to_hwc(card.image[None])[0], interpolation="nearest")
+    corner = (0.8, top + side + 0.1, 2.2, 1.0) if narrow else (0.75, TOP + 1.65, 1.75, 1.1)
+    draw_probabilities(place(figure, *corner), card)
+    draw_maps(figure, card, *((0.42, 3.75, 0.6) if narrow else (2.05, TOP, 0.82)), method)
     predicted, contrast = card.classes[card.predicted], card.classes[card.contrast]
     title = f"{predicted} minus\n{contrast}: sum {signed(card.margin)}"
-    draw_margin(place(figure, 5.6, TOP, 1.55, 1.55), card, title)
-    if card.neighbours is not None and card.neighbour_labels is not None:
-        for column, (image, label) in enumerate(zip(to_hwc(card.neighbours), card.neighbour_labels, strict=True)):
-            ax = place(figure, 3.2 + column * 0.8, TOP + 2.06, 0.7, 0.7)
-            ax.imshow(image, interpolation="nearest")
-            ax.set_title(card.classes[label], **SMALL, pad=2, loc="center")
-        write(figure, 3.1, TOP + 2.41, "nearest\ntraining\nimages", ha="right", va="center", fontsize=8)
+    corner = (1.6, top, 1.45, 1.45) if narrow else (5.6, TOP, 1.55, 1.55)
+    draw_margin(place(figure, *corner), card, title)
+    draw_neighbours(figure, card)
     return figure
+
+
+def draw_neighbours(figure: ReportFigure, card: Card) -> None:
+    """Draw the nearest training images with their labels, on a phone three in a row."""
+    if card.neighbours is None or card.neighbour_labels is None:
+        return
+    left, top, step, columns = (0.25, 5.55, 0.95, 3) if is_narrow() else (3.2, TOP + 2.06, 0.8, NEIGHBOURS)
+    for number, (image, label) in enumerate(zip(to_hwc(card.neighbours), card.neighbour_labels, strict=True)):
+        row, column = divmod(number, columns)
+        ax = place(figure, left + column * step, top + 0.9 * row, 0.7, 0.7)
+        ax.imshow(image, interpolation="nearest")
+        ax.set_title(card.classes[label], **SMALL, pad=2, loc="center")
+    if is_narrow():
+        write(figure, 0.05, top - 0.36, "nearest training images", va="top", fontsize=8)
+    else:
+        write(figure, 3.1, TOP + 2.41, "nearest\ntraining\nimages", ha="right", va="center", fontsize=8)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..formatting import signed
 from .images import to_hwc
-from .style import SMALL, ReportFigure, bare, is_narrow, new_figure, palette, styled, text_width, wide_only, width, wrap
+from .style import SMALL, ReportFigure, bare, is_narrow, new_figure, palette, styled, text_width, width, wrap
 
 COLOURS = "plasma"  # perceptually uniform, and no shade of it is grey like the image underneath
 ALPHA = 0.75
@@ -69,14 +69,13 @@ def headings(ax: Axes, starts: NDArray[np.float64], groups: Mapping[str, Sequenc
     longest = max(map(text_width, names))
     tilted = longest > tile
     ax.xaxis.tick_top()
-    ax.set_xticks(starts + 0.5, ["image", *names], fontsize=8, rotation=20 if tilted else 0)
-    rule = -(0.24 + (0.36 * longest if tilted else 0)) / tile
-    widths = [(len(columns) * (1 + GAP) - GAP) * tile for columns in groups.values()]
-    broken = any(text_width(text, 8.5) > width for text, width in zip(groups, widths, strict=True))
+    rotation, rise = (45, 0.74) if is_narrow() else (20, 0.36)
+    ax.set_xticks(starts + 0.5, ["image", *names], fontsize=8, rotation=rotation if tilted else 0)
+    rule = -(0.24 + (rise * longest if tilted else 0)) / tile
     first = 1
     for text, columns in groups.items():
         left, right = starts[first], starts[first + len(columns) - 1] + 1
-        words = text.replace(" for ", " for\n") if broken else text
+        words = wrap(text, (right - left) * tile, 9)
         ax.plot([left, right], [rule, rule], color=palette().grey, linewidth=1, clip_on=False)
         ax.text((left + right) / 2, rule - 0.05 / tile, words, ha="center", va="bottom", weight="bold", fontsize=9)
         first += len(columns)
@@ -85,7 +84,8 @@ def headings(ax: Axes, starts: NDArray[np.float64], groups: Mapping[str, Sequenc
 def label_empty(ax: Axes, left: float, top: float) -> None:
     """Write on a tile that its map is empty, which is a result, not a failure."""
     box = {"facecolor": palette().page, "edgecolor": "none", "pad": 1, "alpha": 0.85}
-    ax.text(left + 0.5, top + 0.5, EMPTY, ha="center", va="center", fontsize=8, linespacing=1.1, bbox=box)
+    words = "none" if is_narrow() else EMPTY
+    ax.text(left + 0.5, top + 0.5, words, ha="center", va="center", fontsize=8, linespacing=1.1, bbox=box)
 
 
 @styled
@@ -147,10 +147,10 @@ def margin_maps(
         cells: float (N, h, w), signed contributions to the margin, in logits; all maps share one symmetric scale.
         titles: N texts above the images.
         sums: float (N,), the margins, written under the maps.
-        columns: images per row; three on a phone.
+        columns: images per row; two on a phone.
         other: name of the contrast class in the colour bar's label.
     """
-    columns = min(columns, 3) if is_narrow() else columns
+    columns = min(columns, 2) if is_narrow() else columns
     tiles, cells, sums = to_hwc(images), np.asarray(cells, np.float64), np.asarray(sums, np.float64)
     reach = float(np.abs(cells).max(initial=1e-9))
     rows = -(-len(tiles) // columns)
@@ -172,7 +172,7 @@ def margin_maps(
     return figure
 
 
-@wide_only
+@styled
 def cam_grid(
     images: ArrayLike,
     maps: Mapping[str, Mapping[str, ArrayLike]],
@@ -184,30 +184,35 @@ def cam_grid(
     Args:
         images: uint8 (N, 3, H, W) or (N, H, W, 3), 0-255.
         maps: group's heading -> column's name -> float (N, h, w), 0-1. A map of zeros is labelled as empty.
-        row_titles: N texts, of one or more lines (see `formatting.error_title`).
+        row_titles: N texts, of one or more lines (see `formatting.error_title`); on a phone they stand above the rows.
         scale: label of the colour bar.
     """
     tiles = to_hwc(images)
     if len(row_titles) != len(tiles):
         raise ValueError(f"{len(tiles)} images need as many row titles, not {len(row_titles)}")
     starts = column_starts([len(columns) for columns in maps.values()])
-    tile = min(1.1, (width() - max(map(text_width, row_titles)) - 0.2) / (starts[-1] + 1))  # inches
-    figure = new_figure(tile * (1 + GAP) * len(tiles) + 1.3)
+    beside = 0.0 if is_narrow() else max(map(text_width, row_titles)) + 0.2  # inches of titles beside the rows
+    tile = min(1.1, (width() - beside - 0.1) / (starts[-1] + 1))  # inches
+    above = 0.22 / tile if is_narrow() else 0.0  # tiles of title above each row
+    figure = new_figure(tile * (1 + GAP + above) * len(tiles) + (1.8 if is_narrow() else 1.3))
     ax = figure.subplots()
     bare(ax)
     heats = [np.asarray(heat) for columns in maps.values() for heat in columns.values()]
     for row, image in enumerate(tiles):
-        top = row * (1 + GAP)
+        top = row * (1 + GAP + above) + above
         for start, shown in zip(starts, [image, *(overlay(image, heat[row]) for heat in heats)], strict=True):
             ax.imshow(shown, extent=(start, start + 1, top + 1, top), interpolation="nearest")
         for start, heat in zip(starts[1:], heats, strict=True):
             if not heat[row].any():
                 label_empty(ax, start, top)
-    ax.set(xlim=(0, starts[-1] + 1), ylim=((1 + GAP) * len(tiles) - GAP, 0), aspect="equal", anchor="NW")
-    ax.set_yticks((1 + GAP) * np.arange(len(tiles)) + 0.5, row_titles, fontsize=8, linespacing=1.3)
+        if above:
+            ax.text(0, top - 0.05, row_titles[row].replace("\n", "  "), va="bottom", fontsize=8)
+    ax.set(xlim=(0, starts[-1] + 1), ylim=((1 + GAP + above) * len(tiles) - GAP, 0), aspect="equal", anchor="NW")
+    if not above:
+        ax.set_yticks((1 + GAP) * np.arange(len(tiles)) + 0.5, row_titles, fontsize=8, linespacing=1.3)
     headings(ax, starts, {group: list(columns) for group, columns in maps.items()}, tile)
     ax.tick_params(length=0)
     key = ScalarMappable(cmap=blended_colours())
     bar = figure.colorbar(key, ax=ax, pad=0.12 / figure.get_figheight(), location="bottom", aspect=50, panchor=False)
-    bar.set_label(scale)
+    bar.set_label(wrap(scale, width() - 0.2, 9))
     return figure
