@@ -27,6 +27,8 @@ DATA = re.compile(
     r'(<(?:img|source)(?! class="(?:sprite|maps|near)")[^>]* (?:src|srcset)=")data:image/webp;base64,([\w+/=]+)"'
 )
 
+DARK = re.compile(r'<picture>(?:<source[^>]*>)?<img class="only-dark"[^>]*></picture>|<img class="only-dark"[^>]*>')
+
 
 def outputs(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield each output of a notebook (nbformat 4, as parsed JSON) that holds a PNG."""
@@ -106,8 +108,11 @@ def keep_one(app: Sphinx, doctree: nodes.document, page: str) -> None:
 
 
 def move_to_files(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
-    """Make files of the pictures that the figures of a page hold as data addresses."""
-    if app.builder.name != "html" or "body" not in context:
+    """Make files of the pictures that the figures of a page hold as data addresses; on one page, leave out the dark."""
+    if "body" not in context:
+        return
+    if app.builder.name == "singlehtml":
+        context["body"] = DARK.sub("", context["body"])
         return
     folder = Path(app.outdir) / "_images"
     up = "../" * page.count("/")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from visiting import PAGES, TOP, Visit, in_a_browser
 
+from gradcam_report.plots import style
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -104,6 +106,20 @@ def test_a_table_is_sorted_by_mouse_and_keyboard_and_as_written_without_javascri
     assert plain.locator(".sortable-table button").count() == 0
     cells = plain.locator(".sortable-table td:nth-child(3)").all()
     assert [float(cell.get_attribute("data-key") or "") for cell in cells] == written
+
+
+def test_a_dark_phone_is_shown_figures_for_dark_phones_and_loads_no_others(visit: Callable[..., Visit]) -> None:
+    tab = visit(color_scheme="dark", viewport={"width": 360, "height": 800})
+    page = tab.open("benchmarks")
+    shown = page.locator("figure img:visible")
+    assert shown.count() >= 3
+    assert all({"only-dark", "only-narrow"} <= {*str(img.get_attribute("class")).split()} for img in shown.all())
+    loaded = (
+        "[...document.querySelectorAll('figure img')].filter(img => img.naturalWidth && !img.checkVisibility()).length"
+    )
+    assert page.evaluate(loaded) == 0
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb({}, {}, {})".format(*bytes.fromhex(style.DARK.page[1:]))
 
 
 def test_the_report_prints_in_one_piece(visit: Callable[..., Visit], tmp_path: Path) -> None:
