@@ -26,8 +26,8 @@ VERSION = re.compile(r"application/x\.figure-(light|dark)(-narrow)?\+webp")
 DATA = re.compile(
     r'(<(?:img|source)(?! class="(?:sprite|maps|near)")[^>]* (?:src|srcset)=")data:image/webp;base64,([\w+/=]+)"'
 )
-
 DARK = re.compile(r'<picture>(?:<source[^>]*>)?<img class="only-dark"[^>]*></picture>|<img class="only-dark"[^>]*>')
+SIZE = re.compile(r'style="width: (\d+)px; height: (\d+)px;"')
 
 
 def outputs(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -107,11 +107,11 @@ def keep_one(app: Sphinx, doctree: nodes.document, page: str) -> None:
                 image["classes"] = [name for name in image["classes"] if not name.startswith("only-")]
 
 
-def move_to_files(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
-    """Make files of the pictures that the figures of a page hold as data addresses; on one page, leave out the dark."""
+def finish_page(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
+    """Make files of the pictures that a page holds as data addresses, and write sizes as attributes."""
     if "body" not in context:
         return
-    if app.builder.name == "singlehtml":
+    if app.builder.name == "singlehtml":  # as it is printed, without the dark
         context["body"] = DARK.sub("", context["body"])
         return
     folder = Path(app.outdir) / "_images"
@@ -124,7 +124,8 @@ def move_to_files(app: Sphinx, page: str, template: str, context: dict[str, Any]
         (folder / name).write_bytes(content)
         return f'{match[1]}{up}_images/{name}"'
 
-    context["body"] = DATA.sub(moved, context["body"])
+    # As attributes the sizes keep the place of an image that is not loaded yet, at whatever width.
+    context["body"] = SIZE.sub(r'width="\1" height="\2"', DATA.sub(moved, context["body"]))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -132,5 +133,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", know_versions)
     app.connect("doctree-read", add_versions, priority=100)
     app.connect("doctree-resolved", keep_one)
-    app.connect("html-page-context", move_to_files)
+    app.connect("html-page-context", finish_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

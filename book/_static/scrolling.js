@@ -12,7 +12,7 @@ document.addEventListener("DOMContentLoaded", () => {
       return;
     }
     box.dataset.scrolls = box.matches(".math-block") ? "formula" : "table";
-    if (!box.hasAttribute("tabindex")) {
+    if (box.tabIndex < 0) { // the theme looks again only after a while
       box.tabIndex = 0;
       box.dataset.stop = "added";
     }
