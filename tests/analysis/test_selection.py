@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from answers_by_hand import CLASSES, another_seed, classes, predictions
+from answers_by_hand import CLASSES, classes, predictions
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -156,10 +156,3 @@ def test_a_run_without_errors_shows_right_answers(six_errors: Path) -> None:
     for kind in ("representative", "confident", "stratified", "first"):
         chosen = selection.choose("runs/six", SelectionConfig(selection=kind))
         assert len(chosen) == 10 and not chosen.wrong.any()
-
-
-def test_errors_that_all_seeds_make(six_errors: Path) -> None:
-    chosen = selection.choose("runs/six", SelectionConfig(indices=[2, 17, 0, 31]))
-    assert selection.wrong_for_all_seeds(chosen).all()  # there is no other seed
-    another_seed(six_errors, 1)
-    assert selection.wrong_for_all_seeds(chosen).tolist() == [False, True, False, True]

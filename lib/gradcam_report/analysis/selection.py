@@ -12,7 +12,7 @@ from ..formatting import error_title
 from ..runs import io
 from ..runs.folder import RunFolder
 from ..runs.records import RunRecord
-from .predictions import Bools, Floats, Ints, Predictions, load, load_other_seeds, most_confident
+from .predictions import Bools, Floats, Ints, Predictions, load, most_confident
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,10 +199,3 @@ def sample_rows(predictions: Predictions, count: int, seed: int = 0) -> Ints:
     """Draw rows of `count` images at random, right or wrong, by `seed`; int64, increasing."""
     order = np.random.default_rng(seed).permutation(len(predictions.labels))
     return np.sort(order[:count])
-
-
-def wrong_for_all_seeds(examples: Examples) -> Bools:
-    """Which of the chosen images all other seeds of the run get wrong too, or were not tested on: bool (N,)."""
-    others = load_other_seeds(examples.folder, examples.record).values()
-    missed = [other.predicted_for(examples.indices) != examples.true for other in others]
-    return np.all([np.ones(len(examples), dtype=bool), *missed], axis=0)
