@@ -79,7 +79,6 @@ def test_the_speed_benchmark_stores_ratios_of_what_it_measured(
     assert ours.low / usual.high <= found.ratio_train.median <= ours.high / usual.low
     assert found.test_set_seconds["ours"] == pytest.approx(10_000 / found.images_per_second["test_ours"].median)
     assert found.ratio_kept and found.settings.large_batch == 16
-    assert found.memory_gib["resident"] > 0.1
 
 
 def test_both_ways_of_explaining_give_the_same_maps(monkeypatch: pytest.MonkeyPatch):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sample_records import metrics, range_test_record, run_record
+from sample_records import metrics, run_record
 
 from gradcam_report import plots
 from gradcam_report.config import ReportError
@@ -12,11 +12,10 @@ from gradcam_report.runs import io
 from gradcam_report.studies import recipe_comparison
 
 
-def training(folder: Path, predicted: list[int], accuracy: list[float], onset: float = 0.1, **changes: object) -> None:
+def training(folder: Path, predicted: list[int], accuracy: list[float], **changes: object) -> None:
     """A run on four images of classes 0 to 3."""
     folder.mkdir(parents=True)
     io.write_json(folder / "run.json", run_record(dataset="shapes", **changes))
-    io.write_json(folder / "lr_find.json", range_test_record(onset, dataset="shapes", **changes))
     ways = dict.fromkeys(("test_accuracy", "test_accuracy_flip", "test_accuracy_crops"), accuracy[-1])
     io.write_json(folder / "metrics.json", metrics(test_loss=0.25, test_images=4, **ways))
     io.write_table(folder / "history.csv", {"epoch": list(range(1, len(accuracy) + 1)), "test_accuracy": accuracy})
@@ -31,18 +30,17 @@ def published(project: Path) -> Path:
 
 
 def test_a_training_is_compared_epoch_by_epoch_and_image_by_image(published: Path) -> None:
-    training(published / "variants/b", [0, 0, 0, 3], [0.4, 0.5, 0.4, 0.5], onset=0.3, sgd_lr_factor=0.25)
+    training(published / "variants/b", [0, 0, 0, 3], [0.4, 0.5, 0.4, 0.5], sgd_lr_factor=0.25)
     base, other = recipe_comparison.load()
     assert (base.name, base.changes, base.wrong) == ("as published", {}, {5, 7})
     assert (other.name, other.changes, other.wrong) == ("sgd_lr_factor 0.25", {"sgd_lr_factor": 0.25}, {3, 5})
     lead = recipe_comparison.lead(base, other)
     assert (lead.early, lead.end, lead.shared, lead.own) == (pytest.approx(0.2), 0.0, 1, 1)
     assert lead.standard_error == pytest.approx(2**0.5 / 4)  # one image is wrong for the one only, one for the other
-    assert recipe_comparison.onsets() == {"sgd_lr_factor 0.25": 0.3}
 
 
 def test_without_other_recipes_there_is_nothing_to_compare(published: Path) -> None:
-    assert [one.name for one in recipe_comparison.load()] == ["as published"] and recipe_comparison.onsets() == {}
+    assert [one.name for one in recipe_comparison.load()] == ["as published"]
 
 
 @pytest.mark.parametrize("fault", ["the same parameters", "another length"])

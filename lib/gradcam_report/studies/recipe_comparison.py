@@ -11,7 +11,7 @@ from ..analysis import predictions
 from ..config import PUBLISHED, PUBLISHED_VARIANTS, ReportError, project_root, short
 from ..runs import io
 from ..runs.folder import RunFolder
-from ..runs.records import Metrics, RangeTestRecord, Recipe, RunRecord
+from ..runs.records import Metrics, Recipe, RunRecord
 
 
 @dataclass(frozen=True)
@@ -83,17 +83,6 @@ def lead(base: ComparedTraining, other: ComparedTraining) -> Lead:
         shared=len(base.wrong & other.wrong),
         own=len(base.wrong - other.wrong),
     )
-
-
-def onsets() -> dict[str, float | None]:
-    """What other recipes change -> the divergence onset that a range test found for them, None where it found none."""
-    base = RunFolder(PUBLISHED).record(RangeTestRecord)
-    records = [folder.record(RangeTestRecord) for folder in _folders()]
-    return {
-        format_changes(_changed(record.parameters, base.parameters)): record.onset
-        for record in records
-        if base and record
-    }
 
 
 def format_changes(changes: Mapping[str, Any]) -> str:

@@ -71,7 +71,6 @@ class Speed(Record):
     compile_seconds: float
     peak_flops: Positive
     share_of_peak: Positive
-    memory_gib: dict[str, Positive]
 
     def by_task(self) -> dict[str, dict[str, Rate]]:
         """task -> way -> (median, least, greatest) in images a second, for `plots.throughput`."""
@@ -97,10 +96,6 @@ class Costs(Record):
 
     augmentation: dict[str, Spread]
     ratio_augmentation: Spread
-    ratio_range_test: Spread
-    help_seconds: Spread
-    python_seconds: Spread
-    site_seconds: Positive | None
     chapters: dict[str, ChapterTime]
     provenance: Provenance
 

@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +20,6 @@ import torch
 from PIL import Image
 
 from gradcam_report.config import RangeTestParams, ReportError, TrainingParams
-from gradcam_report.execution import runner
 from gradcam_report.runs import io
 from gradcam_report.runs.folder import RunFolder
 from gradcam_report.training import checkpoint, trainer
@@ -119,30 +117,6 @@ def test_a_disk_that_fills_up_in_the_middle_loses_no_finished_epoch(monkeypatch:
             train()
     assert checkpoint.read_checkpoint(RunFolder("runs/x")).state.epoch == 1
     assert same(straight, train().folder)
-
-
-@pytest.fixture
-def small_disk(project: Path) -> Iterator[Path]:
-    """A file system of 200 kB, where this process may mount one."""
-    place = project / "runs" / "disk"
-    place.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(place)]
-    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no file system may be mounted here")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
-def test_a_full_or_read_only_disk_stops_a_run_before_any_work(small_disk: Path, monkeypatch) -> None:
-    monkeypatch.setattr(trainer.Trainer, "fit", lambda *args: pytest.fail("work was done"))
-    with pytest.raises(ReportError, match=r"could not be written \(No space left on device\); free some space there"):
-        train("runs/disk/x")
-    assert {path.name for path in (small_disk / "x").iterdir()} == {".lock"}
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    monkeypatch.setattr(runner, "source_of", lambda chapter: None)
-    for work in (lambda: train("runs/disk"), lambda: runner.run_all({}, "runs/disk")):
-        with pytest.raises(ReportError, match=r"runs/disk could not be written \(Read-only file system\); .* another"):
-            work()
 
 
 # A loss that is not finite
