@@ -101,7 +101,7 @@ def test_figures_leave_arrays_pyplot_and_settings_alone_and_stay_legible() -> No
 def test_every_figure_has_a_version_for_each_page_with_legible_text() -> None:
     for figure in all_figures():
         versions = figure.versions()
-        assert {"light", "dark"} <= set(versions)
+        assert set(versions) == {"light", "dark", "light-narrow", "dark-narrow"}
         for version in versions.values():
             look = version.look
             assert float(version.get_figwidth()) == (3.1 if look.narrow else 7.2)

@@ -69,9 +69,8 @@ def headings(ax: Axes, starts: NDArray[np.float64], groups: Mapping[str, Sequenc
     longest = max(map(text_width, names))
     tilted = longest > tile
     ax.xaxis.tick_top()
-    rotation, rise = (45, 0.74) if is_narrow() else (20, 0.36)
-    ax.set_xticks(starts + 0.5, ["image", *names], fontsize=8, rotation=rotation if tilted else 0)
-    rule = -(0.24 + (rise * longest if tilted else 0)) / tile
+    ax.set_xticks(starts + 0.5, ["image", *names], fontsize=8, rotation=20 if tilted else 0)
+    rule = -(0.24 + (0.36 * longest if tilted else 0)) / tile
     first = 1
     for text, columns in groups.items():
         left, right = starts[first], starts[first + len(columns) - 1] + 1
@@ -179,40 +178,75 @@ def cam_grid(
     row_titles: Sequence[str],
     scale: str = "evidence for the class, each map scaled to 0-1 by its own maximum",
 ) -> ReportFigure:
-    """Draw one row per image: the image, then its maps, in groups of columns.
+    """Draw one row per image: the image, then its maps, in groups of columns; on a phone each group has its own row.
 
     Args:
         images: uint8 (N, 3, H, W) or (N, H, W, 3), 0-255.
         maps: group's heading -> column's name -> float (N, h, w), 0-1. A map of zeros is labelled as empty.
-        row_titles: N texts, of one or more lines (see `formatting.error_title`); on a phone they stand above the rows.
+        row_titles: N texts, of one or more lines (see `formatting.error_title`).
         scale: label of the colour bar.
     """
     tiles = to_hwc(images)
     if len(row_titles) != len(tiles):
         raise ValueError(f"{len(tiles)} images need as many row titles, not {len(row_titles)}")
+    if is_narrow():
+        return _cam_stack(tiles, maps, row_titles, scale)
     starts = column_starts([len(columns) for columns in maps.values()])
-    beside = 0.0 if is_narrow() else max(map(text_width, row_titles)) + 0.2  # inches of titles beside the rows
-    tile = min(1.1, (width() - beside - 0.1) / (starts[-1] + 1))  # inches
-    above = 0.22 / tile if is_narrow() else 0.0  # tiles of title above each row
-    figure = new_figure(tile * (1 + GAP + above) * len(tiles) + (1.8 if is_narrow() else 1.3))
+    tile = min(1.1, (width() - max(map(text_width, row_titles)) - 0.2) / (starts[-1] + 1))  # inches
+    figure = new_figure(tile * (1 + GAP) * len(tiles) + 1.3)
     ax = figure.subplots()
     bare(ax)
     heats = [np.asarray(heat) for columns in maps.values() for heat in columns.values()]
     for row, image in enumerate(tiles):
-        top = row * (1 + GAP + above) + above
+        top = row * (1 + GAP)
         for start, shown in zip(starts, [image, *(overlay(image, heat[row]) for heat in heats)], strict=True):
             ax.imshow(shown, extent=(start, start + 1, top + 1, top), interpolation="nearest")
         for start, heat in zip(starts[1:], heats, strict=True):
             if not heat[row].any():
                 label_empty(ax, start, top)
-        if above:
-            ax.text(0, top - 0.05, row_titles[row].replace("\n", "  "), va="bottom", fontsize=8)
-    ax.set(xlim=(0, starts[-1] + 1), ylim=((1 + GAP + above) * len(tiles) - GAP, 0), aspect="equal", anchor="NW")
-    if not above:
-        ax.set_yticks((1 + GAP) * np.arange(len(tiles)) + 0.5, row_titles, fontsize=8, linespacing=1.3)
+    ax.set(xlim=(0, starts[-1] + 1), ylim=((1 + GAP) * len(tiles) - GAP, 0), aspect="equal", anchor="NW")
+    ax.set_yticks((1 + GAP) * np.arange(len(tiles)) + 0.5, row_titles, fontsize=8, linespacing=1.3)
     headings(ax, starts, {group: list(columns) for group, columns in maps.items()}, tile)
     ax.tick_params(length=0)
     key = ScalarMappable(cmap=blended_colours())
     bar = figure.colorbar(key, ax=ax, pad=0.12 / figure.get_figheight(), location="bottom", aspect=50, panchor=False)
     bar.set_label(wrap(scale, width() - 0.2, 9))
+    return figure
+
+
+def _cam_stack(
+    tiles: NDArray[np.uint8], maps: Mapping[str, Mapping[str, ArrayLike]], titles: Sequence[str], scale: str
+) -> ReportFigure:
+    """Draw a block for each image: its title, then a row for each group, in the first row the image before the maps."""
+    line, gap, count = (
+        0.17,
+        0.05,
+        max(map(len, maps.values())),
+    )  # inches of a line of text and between maps; maps in a row
+    tile = (width() - 0.05) / (count + 1) - gap
+    pitch = 2 * line + tile + gap  # from a row to the next
+    block, label = line + len(maps) * pitch + 0.12, wrap(scale, width() - 0.2, 8.5)
+    figure = new_figure(block * len(tiles) + 0.55 + 0.15 * (label.count("\n") + 1))
+    figure.set_layout_engine("none")  # everything has its place
+    ax = figure.add_axes((0, 0, 1, 1), xlim=(0, width()), ylim=(figure.get_figheight(), 0))  # in inches
+    bare(ax)
+    for number, title in enumerate(titles):
+        top = number * block + 0.05
+        ax.text(0.05, top, title.replace("\n", "   "), va="top", fontsize=8, weight="bold")
+        for row, (group, columns) in enumerate(maps.items()):
+            below = top + line + row * pitch
+            ax.text(0.05 + tile + gap, below, group, va="top", fontsize=8)
+            shown = {} if row else {"image": tiles[number]}
+            shown |= {name: overlay(tiles[number], np.asarray(heat)[number]) for name, heat in columns.items()}
+            for place, (name, picture) in enumerate(shown.items(), 1 if row else 0):
+                left, under = 0.05 + place * (tile + gap), below + 2 * line
+                ax.imshow(picture, extent=(left, left + tile, under + tile, under), interpolation="nearest")
+                ax.text(left + tile / 2, below + line, name, ha="center", va="top", fontsize=8)
+                if name in columns and not np.asarray(columns[name])[number].any():
+                    label_empty(ax, left + tile / 2 - 0.5, under + tile / 2 - 0.5)
+    ax.set(xlim=(0, width()), ylim=(figure.get_figheight(), 0), aspect="auto")
+    bottom = figure.get_figheight() - block * len(tiles) - 0.18
+    key = figure.add_axes((0.04, bottom / figure.get_figheight(), 0.92, 0.1 / figure.get_figheight()))
+    figure.colorbar(ScalarMappable(cmap=blended_colours()), cax=key, orientation="horizontal")
+    key.set_xlabel(label, fontsize=8)
     return figure

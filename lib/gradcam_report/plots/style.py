@@ -187,7 +187,7 @@ def _text(encoded: bytes) -> str:
     return base64.b64encode(encoded).decode("ascii")
 
 
-def styled(draw: Callable[P, ReportFigure], looks: tuple[Look, ...] = LOOKS) -> Callable[P, ReportFigure]:
+def styled(draw: Callable[P, ReportFigure]) -> Callable[P, ReportFigure]:
     """Decorate a plot function: its figure looks the same whatever the session's settings, and has `versions`."""
 
     @functools.wraps(draw)
@@ -199,15 +199,12 @@ def styled(draw: Callable[P, ReportFigure], looks: tuple[Look, ...] = LOOKS) -> 
                     figure = draw(*args, **kwargs)
             finally:
                 _LOOK.reset(before)
-            figure.look, figure.looks, figure.redraw = look, looks, version
+            figure.look, figure.looks, figure.redraw = look, LOOKS, version
             return figure
 
         return version(LOOKS[0])
 
     return drawn
-
-
-wide_only = functools.partial(styled, looks=LOOKS[:2])  # for figures whose layout fits no phone
 
 
 def palette() -> Palette:
