@@ -101,20 +101,6 @@ def epochs_at_the_start(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return began
 
 
-def test_a_killed_run_resumes_to_the_same_result(project: Path, monkeypatch: pytest.MonkeyPatch):
-    straight = train(run_dir="runs/straight").folder
-    for epoch in (1, 2):  # after the second all is trained, nothing is published
-        killed_after(epoch, monkeypatch)
-        assert not (project / "runs/try/run.json").exists()
-    began = epochs_at_the_start(monkeypatch)
-    folder = train().folder
-    assert began == [2]
-    weights, expected = (load_file(f / "model.safetensors") for f in (folder, straight))
-    torch.testing.assert_close(weights, expected, rtol=0, atol=0)
-    one, other = (np.load(f / "predictions.npz") for f in (folder, straight))
-    np.testing.assert_array_equal(one["logits"], other["logits"])
-
-
 @pytest.mark.parametrize("killed", [False, True])
 def test_force_resumes_what_was_interrupted_and_repeats_what_was_finished(project, monkeypatch, killed: bool):
     train()

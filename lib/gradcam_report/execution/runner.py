@@ -59,6 +59,27 @@ def execute(chapter: str, out: Path, parameters: Mapping[str, Any], checkout: Pa
     written beside `out` as `<name>.failed.ipynb` and raises `Refused`, or another `ReportError`, with its last line;
     `out` keeps what it held.
     """
+    source, defaults = source_of(chapter, checkout), parameters_for(chapter, {})
+    changed = {name: value for name, value in parameters.items() if value != defaults[name]}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    prepared, done = out.with_suffix(".source.ipynb"), out.with_suffix(".failed.ipynb")
+    nbformat.write(clean(nbformat.read(source, as_version=4)), prepared)
+    os.environ[PROGRESS] = "bar" if sys.stderr.isatty() else "lines"
+    started = time.perf_counter()
+    try:
+        _run_papermill(chapter, prepared, done, changed, checkout)
+    finally:
+        prepared.unlink(missing_ok=True)
+        os.environ.pop(PROGRESS, None)
+    notebook = nbformat.read(done, as_version=4)
+    notebook.metadata.papermill.update(input_path=f"book/{chapter}.ipynb", output_path=f"book/{chapter}.ipynb")
+    write_atomic(out, nbformat.writes(notebook).encode() + b"\n")
+    done.unlink()
+    return time.perf_counter() - started
+
+
+def _run_papermill(chapter: str, source: Path, done: Path, changed: Mapping[str, Any], cwd: Path | None) -> None:
+    """Execute the notebook `source` with this Python's kernel, write it to `done`, and turn failures into sentences."""
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -67,21 +88,15 @@ def execute(chapter: str, out: Path, parameters: Mapping[str, Any], checkout: Pa
 
     for logger in ("papermill", "asyncio"):  # what they log of an error is in the exception too
         logging.getLogger(logger).setLevel(logging.CRITICAL)
-    source, defaults = source_of(chapter, checkout), parameters_for(chapter, {})
-    out.parent.mkdir(parents=True, exist_ok=True)
-    prepared, done = out.with_suffix(".source.ipynb"), out.with_suffix(".failed.ipynb")
-    nbformat.write(clean(nbformat.read(source, as_version=4)), prepared)
-    os.environ[PROGRESS] = "bar" if sys.stderr.isatty() else "lines"
-    started = time.perf_counter()
     try:
         papermill.execute_notebook(
-            str(prepared),
+            str(source),
             str(done),
-            {name: value for name, value in parameters.items() if value != defaults[name]},
+            changed,
             kernel_name="python3",
             kernel_manager_class=ThisPython,
             progress_bar=False,
-            cwd=str(checkout) if checkout else None,
+            cwd=str(cwd) if cwd else None,
             stderr_file=sys.stderr,  # the progress of long steps
             coalesce_streams=True,
             extra_arguments=["--IPKernelApp.log_level=50"],  # a local kernel's own log helps nobody, least at Ctrl-C
@@ -92,14 +107,6 @@ def execute(chapter: str, out: Path, parameters: Mapping[str, Any], checkout: Pa
         raise ReportError(
             f"The chapter {chapter} was killed (see {done}), most likely for want of memory; use a smaller batch_size."
         ) from None
-    finally:
-        prepared.unlink(missing_ok=True)
-        os.environ.pop(PROGRESS, None)
-    notebook = nbformat.read(done, as_version=4)
-    notebook.metadata.papermill.update(input_path=f"book/{chapter}.ipynb", output_path=f"book/{chapter}.ipynb")
-    write_atomic(out, nbformat.writes(notebook).encode() + b"\n")
-    done.unlink()
-    return time.perf_counter() - started
 
 
 def _stopped(chapter: str, done: Path, error: Any) -> ReportError:
