@@ -40,8 +40,9 @@ def test_a_tip_says_what_its_link_leads_to_and_stays_while_the_pointer_is_on_it(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_figures_tip_has_its_picture_and_caption_and_is_accessible(visit: Callable[..., Visit], scheme: str) -> None:
     tab = visit(color_scheme=scheme, reduced_motion="reduce")
-    page = tab.open("faithfulness")
-    assert "Signed margin maps at layer4" in hover(page, FIGURE)
+    caption = tab.open("gradcam").locator("#fig-margin .caption-text").inner_text()
+    page = tab.open("model_card")
+    assert " ".join(caption.split()) in hover(page, FIGURE)
     page.wait_for_function("document.querySelector('#link-tip img').naturalWidth > 100")
     tip = page.locator("#link-tip")
     box = tip.bounding_box()
@@ -54,7 +55,7 @@ def test_with_the_keyboard_a_tip_opens_at_the_focus_and_escape_closes_it(visit: 
     page = visit().open("gradcam")
     link, tip = page.locator(TERM).first, page.locator("#link-tip")
     before = """(term) => {
-        const links = [...document.querySelectorAll(".bd-article a[href]")];
+        const links = [...document.querySelectorAll(".bd-article :is(a[href], button, summary, pre[tabindex='0'])")];
         links[links.indexOf(document.querySelector(term)) - 1].focus();
     }"""
     page.evaluate(before, TERM)
