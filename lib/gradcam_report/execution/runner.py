@@ -174,11 +174,11 @@ def expected_seconds(chapter: str, parameters: Mapping[str, Any]) -> float:
     """
     start, rate = 5.0, 50.0
     if chapter == "lr_finder":  # which stops about half-way, where the loss rises
-        return start + 0.5 * parameters["iterations"] * parameters["batch_size"] / rate
+        return start + 12.0 + 0.5 * parameters["iterations"] * parameters["batch_size"] / rate
     if chapter == "training":
         train, test = parameters["train_size"] or 50_000, parameters["test_size"] or 10_000
         evaluated = parameters["epochs"] * (test + min(train, 5_000)) + 2 * test
-        return start + parameters["seeds"] * (parameters["epochs"] * train + evaluated / 8) / rate
+        return start + 8.0 + parameters["seeds"] * (parameters["epochs"] * train + evaluated / 8) / rate
     if chapter == "gradcam":
         score_cam = 2.7 * (len(parameters["indices"]) or parameters["n_images"]) if parameters["score_cam"] else 0.0
         return start + 15.0 + score_cam
