@@ -83,7 +83,9 @@ def at_a_glance(first: Card, case: Card, method: str = "Grad-CAM") -> ReportFigu
         case,
         f"{predicted} minus {contrast}: {signed(case.margin)}",
     )
-    draw_keys(figure, case, layout)
+    where = "the network’s last layer" if max(first.maps["predicted"]) == "layer4" else max(first.maps["predicted"])
+    explain_maps(figure, layout, f"{method} colours the cells of {where} by how much they speak for one class.")
+    name_sides(figure, layout, case)
     return figure
 
 
@@ -113,16 +115,19 @@ def last_map(card: Card, target: str) -> ArrayLike:
     return overlay(to_hwc(card.image[None])[0], maps[max(maps)])
 
 
-def draw_keys(figure: ReportFigure, case: Card, layout: Layout) -> None:
-    """Explain the colours of the maps, and those of the shares."""
+def explain_maps(figure: ReportFigure, layout: Layout, words: str) -> None:
+    """Explain the colours of the maps."""
     left, top = layout.key
     across = layout.size[0] - left - 0.1
-    explained = "Grad-CAM colours the cells of the network’s last layer by how much they speak for one class."
-    write(figure, left, top, wrap(explained, across, 8.5), va="top", fontsize=8.5, linespacing=1.35)
+    write(figure, left, top, wrap(words, across, 8.5), va="top", fontsize=8.5, linespacing=1.35)
     bar = place(figure, left, top + 0.52, across, 0.13)
     bar.imshow(np.linspace(0, 1, 256)[None], cmap=blended_colours(), aspect="auto")
     write(figure, left, top + 0.7, "not at all", va="top", fontsize=8)
     write(figure, left + across, top + 0.7, "most", va="top", ha="right", fontsize=8)
+
+
+def name_sides(figure: ReportFigure, layout: Layout, case: Card) -> None:
+    """Name the colours of the shares."""
     left, top = layout.shares_key
     colours = palette()
     sides = ((colours.vermillion, case.predicted), (colours.blue, case.contrast))
