@@ -113,6 +113,20 @@ def test_a_permalink_restores_picture_question_and_strokes(start: Start) -> None
     assert again.locator(".live .title").inner_text() == title and f"case={number[1]}" in again.url
 
 
+def test_an_image_with_a_card_leads_to_it_and_back(start: Start) -> None:
+    page = start().open("gradcam")
+    number = str(page.locator("figure.case").first.get_attribute("id")).removeprefix("case-")
+    page.locator("figure.case").first.get_by_role("link", name="Try it").click()
+    page.wait_for_selector(".live .title")
+    settled(page)
+    assert page.locator(".live .title").inner_text().startswith(f"# {number}: ")
+    assert page.get_by_role("link", name="its card").get_attribute("href") == f"gradcam.html#case-{number}"
+    page.get_by_role("combobox", name="show").select_option("right")  # right answers have no card
+    page.locator(".live ul.strip button").first.click()
+    settled(page)
+    assert page.get_by_role("link", name="its card").count() == 0
+
+
 def test_a_link_with_nonsense_shows_the_page_as_it_begins(start: Start) -> None:
     tab = start()
     page = tab.open(anchor="#case=99999&hide=zz&layer=12&for=unicorn&fill=toString&dx=abc")

@@ -170,8 +170,9 @@ export class Asking {
       return;
     }
     const link = (href, words) => element("a", { href }, words);
+    const card = (this.section.dataset.cards ?? "").split(" ").includes(`${row.i}`);
     this.links.replaceChildren(link(`${location.pathname}${hash}`, "link to this view"), " · ",
-      link(`explorer.html#case=${row.i}`, "this image in the explorer"), " · ",
-      link(`gradcam.html#case-${row.i}`, "its card, if the chapter on Grad-CAM has one"));
+      link(`explorer.html#case=${row.i}`, "this image in the explorer"),
+      ...(card ? [" · ", link(`gradcam.html#case-${row.i}`, "its card")] : []));
   }
 }
