@@ -30,12 +30,17 @@ class OneCycle:
     total_steps: int
     warmup: float
 
+    @property
+    def peak(self) -> float:
+        """The highest rate: `max_lr`, or less of it in a short training."""
+        return self.max_lr * min(1, self.total_steps / SHORT)
+
     def __call__(self, step: int) -> float:
         """The rate of `step`, 0 to total_steps - 1."""
-        peak, warmup_steps = self.max_lr * min(1, self.total_steps / SHORT), round(self.warmup * self.total_steps)
+        warmup_steps = round(self.warmup * self.total_steps)
         if step < warmup_steps:
-            return peak * (START + (1 - START) * step / warmup_steps)
-        return peak * (self.total_steps - step) / (self.total_steps - warmup_steps)
+            return self.peak * (START + (1 - START) * step / warmup_steps)
+        return self.peak * (self.total_steps - step) / (self.total_steps - warmup_steps)
 
 
 def peak_lr(params: TrainingParams) -> tuple[float, str]:

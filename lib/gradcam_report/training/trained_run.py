@@ -20,10 +20,8 @@ from . import results
 from .checkpoint import CHECKPOINT, Checkpoint, Checkpoints
 from .device import Device, keep_memory, out_of_memory_advice, resolve
 from .distributed import SINGLE_PROCESS, ProcessGroup
-from .schedule import peak_lr
+from .schedule import SHORT, peak_lr
 from .trainer import Trainer, TrainingSettings
-
-MIN_STEPS = 8  # of a training from which nothing can be expected
 
 
 @dataclass(frozen=True)
@@ -89,11 +87,12 @@ def _device(params: TrainingParams, saved: Checkpoint | None, group: ProcessGrou
 
 
 def _warn_of_few_steps(trainer: Trainer) -> None:
-    steps, images = trainer.schedule.total_steps, len(trainer.data.train) * trainer.settings.schedule.epochs
-    if steps < MIN_STEPS:
-        size = max(2, images // MIN_STEPS)
+    schedule, images = trainer.schedule, len(trainer.data.train) * trainer.settings.schedule.epochs
+    if schedule.peak < schedule.max_lr:
+        advice = f"; smaller batches make more, as in -p batch_size {max(2, images // SHORT)}"
         print(
-            f"{steps} steps are too few to learn from; smaller batches make more, as in -p batch_size {size}.",
+            f"{schedule.total_steps} steps are few: the rate peaks at {schedule.peak:.2g} instead of "
+            f"{schedule.max_lr:.2g}{advice if images >= SHORT * 32 else ''}.",
             flush=True,
         )
 
