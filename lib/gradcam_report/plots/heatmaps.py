@@ -218,11 +218,8 @@ def _cam_stack(
     tiles: NDArray[np.uint8], maps: Mapping[str, Mapping[str, ArrayLike]], titles: Sequence[str], scale: str
 ) -> ReportFigure:
     """Draw a block for each image: its title, then a row for each group, in the first row the image before the maps."""
-    line, gap, count = (
-        0.17,
-        0.05,
-        max(map(len, maps.values())),
-    )  # inches of a line of text and between maps; maps in a row
+    line, gap = 0.17, 0.05  # inches of a line of text, and between maps
+    count = max(map(len, maps.values()))  # maps in a row
     tile = (width() - 0.05) / (count + 1) - gap
     pitch = 2 * line + tile + gap  # from a row to the next
     block, label = line + len(maps) * pitch + 0.12, wrap(scale, width() - 0.2, 8.5)
