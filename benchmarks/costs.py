@@ -1,10 +1,9 @@
-"""What the rest costs besides training, evaluating and explaining, and how time and memory grow, in one run.
+"""What augmenting costs, and how time and memory grow, in one run.
 
     python benchmarks/costs.py                # adds "costs" and "growth" to benchmarks/results.json
 
-Costs: augmenting against torchvision's transforms, a step of the range test against a training step, the command's
-`--help` against starting Python, building the site, and what papermill adds to each executed chapter. Growth: one
-process for each point, so that its peak of memory is its own. No data set is needed: the images are synthetic.
+Costs: augmenting against torchvision's transforms. Growth: one process for each point, so that its peak of memory is
+its own. No data set is needed: the images are synthetic.
 """
 
 import argparse
@@ -13,11 +12,8 @@ import json
 import os
 import statistics
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
-import nbformat
 import torch
 from common import (
     Way,
@@ -33,12 +29,11 @@ from common import (
     spread,
     start,
     synthetic,
-    timed,
 )  # fmt: skip
 from torchvision import transforms
 
 from gradcam_report import model
-from gradcam_report.config import CHAPTERS, LAYERS, AugmentConfig, OptimConfig, RangeTestConfig, project_root
+from gradcam_report.config import LAYERS, AugmentConfig, OptimConfig, RangeTestConfig
 from gradcam_report.data import augmentation
 from gradcam_report.explain import cam
 from gradcam_report.training.device import keep_memory, resolve
@@ -82,39 +77,13 @@ def stepping(batch: int, count: int, device_name: str) -> dict[str, Way]:
     return {"range_test": Way(test), "training": Way(lambda: trainer.train_epoch(trainer.batches()))}
 
 
-def chapter_times() -> dict[str, dict[str, float]]:
-    """chapter -> seconds of its last execution in all, and of those what was spent outside its cells."""
-    times = {}
-    for chapter in CHAPTERS:
-        notebook = nbformat.read(project_root() / "book" / f"{chapter}.ipynb", as_version=4)
-        if whole := notebook.metadata.get("papermill", {}).get("duration"):
-            cells = sum(cell.metadata.get("papermill", {}).get("duration") or 0.0 for cell in notebook.cells)
-            times[chapter] = {"seconds": whole, "papermill": max(0.0, whole - cells)}
-    return times
-
-
 def costs(args: argparse.Namespace) -> dict[str, Any]:
-    """Everything but the growth."""
-    device, python = resolve(args.device, "auto").torch_device, sys.executable
-    augmented = in_turns(augmenting(args.images, device), device, args.repeats)
-    stepped = in_turns(stepping(args.batch, args.steps, args.device), device, args.repeats)
-    commands = {
-        "help_seconds": Way(lambda: output(python, "-m", "gradcam_report", "--help")),
-        "python_seconds": Way(lambda: output(python, "-c", "pass")),
-    }
-    started = in_turns(commands, device, args.repeats)
-    with tempfile.TemporaryDirectory() as folder:
-        program = str(Path(python).with_name("jupyter-book"))  # it cannot be run by `python -m`
-        build = [program, "build", "--all", "-q", "--path-output", folder, "book/"]
-        site = timed(device, lambda: output(*build)) if args.build else None
+    """Images a second in augmentation, this report's and torchvision's."""
+    device = resolve(args.device, "auto").torch_device
+    seconds = in_turns(augmenting(args.images, device), device, args.repeats)
     return {
-        "augmentation": {name: spread([args.images / s for s in values]) for name, values in augmented.items()},
-        "ratio_augmentation": ratio(augmented["torchvision"], augmented["ours"]),
-        "range_test_step": spread([s / args.steps for s in stepped["range_test"]]),
-        "ratio_range_test": ratio(stepped["range_test"], stepped["training"]),
-        **{name: spread(values) for name, values in started.items()},
-        "site_seconds": site,
-        "chapters": chapter_times(),
+        "augmentation": {name: spread([args.images / s for s in values]) for name, values in seconds.items()},
+        "ratio_augmentation": ratio(seconds["torchvision"], seconds["ours"]),
         "settings": settings(args),
     }
 
@@ -153,11 +122,8 @@ def main() -> None:
     parser = arguments(
         __doc__,
         images=(4000, "to augment in each round"),
-        batch=(128, "of the range test and of training"),
-        steps=(10, "of the range test in each round; at least 10"),
         repeats=(3, "how often each takes its turn"),
     )
-    parser.add_argument("--no-build", dest="build", action="store_false", help="do not build the site")
     parser.add_argument("--point", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.point:

@@ -46,11 +46,6 @@ def test_seeds_of_a_point_are_put_together_and_compared_with_the_recipe(folder: 
     )
 
 
-def test_only_more_than_two_standard_errors_is_better(folder: Path) -> None:
-    found = study(folder, "ablation", point("the recipe", 0.8), point("a", 0.81), point("b", 0.85))
-    assert found.better() == {"b": pytest.approx(0.05)}
-
-
 def test_the_study_at_full_length_comes_first(folder: Path) -> None:
     with pytest.raises(ReportError, match=r"ablation\.json is missing; run python benchmarks/study\.py ablation first"):
         ablation.load("ablation")

@@ -106,10 +106,6 @@ class Study(Record):
         base = means.pop(BASE)
         return {name: mean - base for name, mean in sorted(means.items(), key=lambda item: -item[1])}
 
-    def better(self) -> dict[str, float]:
-        """The differences of more than two standard errors."""
-        return {name: gain for name, gain in self.differences().items() if gain > 2 * self.standard_error}
-
     def by_peak(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(max_lr float64 (P,), increasing, mean accuracy float64 (P,), 0-1) of a study of the peak rate."""
         rates = {point.name: float(point.changes["max_lr"]) for point in self.points}

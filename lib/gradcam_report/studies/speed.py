@@ -84,19 +84,11 @@ class Speed(Record):
         }
 
 
-class ChapterTime(Record):
-    """Seconds of a chapter's execution in all, and of these what papermill spent outside its cells."""
-
-    seconds: Positive
-    papermill: float
-
-
 class Costs(Record):
-    """Of benchmarks/costs.py: images a second in augmentation, seconds of commands, and what the chapters took."""
+    """Of benchmarks/costs.py: images a second in augmentation, this report's and torchvision's."""
 
     augmentation: dict[str, Spread]
     ratio_augmentation: Spread
-    chapters: dict[str, ChapterTime]
     provenance: Provenance
 
 
