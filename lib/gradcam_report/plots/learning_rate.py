@@ -118,6 +118,8 @@ def accuracy_by_peak(
     ax.plot(lrs, percents, color=palette().blue, marker="o")
     best = int(percents.argmax())
     for number, (lr, value) in enumerate(zip(lrs, percents, strict=True)):
+        if is_narrow() and number not in (0, best, len(lrs) - 1):
+            continue  # a phone has no room for all numbers
         weight = "bold" if number == best else "normal"
         ax.annotate(f"{value:.1f}", (lr, value), xytext=(0, -12), textcoords="offset points", ha="center",
                     fontsize=8, weight=weight, zorder=5,
