@@ -9,7 +9,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from .style import ReportFigure, new_figure, palette, styled, text_width, width, wrap
+from .style import ReportFigure, is_narrow, new_figure, palette, styled, text_width, width, wrap
 
 
 def loss_limits(losses: NDArray[np.float64], smoothed: NDArray[np.float64]) -> tuple[float, float]:
