@@ -11,12 +11,12 @@ document.addEventListener("DOMContentLoaded", () => {
       if (box.dataset.stop) box.removeAttribute("tabindex");
       return;
     }
-    box.dataset.scrolls = box.matches(".math-block") ? "formula" : "table";
+    box.dataset.scrolls = box.matches("pre") ? "code" : box.matches(".math-block") ? "formula" : "table";
     if (box.tabIndex < 0) { // the theme looks again only after a while
       box.tabIndex = 0;
       box.dataset.stop = "added";
     }
   };
   const watch = new ResizeObserver((entries) => entries.forEach((entry) => check(entry.target)));
-  for (const box of document.querySelectorAll(`.bd-article :is(.math-block, ${tables})`)) watch.observe(box);
+  for (const box of document.querySelectorAll(`.bd-article :is(pre, .math-block, ${tables})`)) watch.observe(box);
 });
