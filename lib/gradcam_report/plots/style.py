@@ -236,14 +236,13 @@ def new_figure(height: float) -> ReportFigure:
     return ReportFigure(figsize=(width(), height), layout="constrained")
 
 
-def stacked(count: int, height: float, extra: float = 0.0, columns: int = 1) -> tuple[ReportFigure, tuple[int, int]]:
+def stacked(count: int, height: float, extra: float = 0.0) -> tuple[ReportFigure, tuple[int, int]]:
     """Return a figure for `count` panels of that height, and its (rows, columns).
 
-    The panels stand side by side, on a phone below each other, `columns` in a row; `extra` inches are for a legend.
+    The panels stand side by side, on a phone below each other; `extra` inches are for a legend.
     """
-    across = min(columns, count) if is_narrow() else count
-    rows = -(-count // across)
-    return new_figure(rows * height + extra), (rows, across)
+    shape = (count, 1) if is_narrow() else (1, count)
+    return new_figure(shape[0] * height + extra), shape
 
 
 def bare(ax: Axes) -> None:
