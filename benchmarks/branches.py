@@ -148,7 +148,8 @@ def save(path: Path, trainer: Trainer, averages: Averages | None, seconds: float
     """Write a checkpoint after an epoch."""
     tensors = {f"trainer.{k}": v for k, v in tensors_of(trainer.net, trainer.optimizer).items()}
     tensors |= {f"average.{k}": v for k, v in averages.tensors().items()} if averages else {}
-    io.write_tensors(path, tensors, {"epoch": str(trainer.epoch), "seconds": str(seconds), "commit": current_commit()})
+    metadata = {"epoch": str(trainer.epoch), "seconds": str(seconds), "commit": current_commit() or "unknown"}
+    io.write_tensors(path, tensors, metadata)
 
 
 def restore(path: Path, trainer: Trainer, averages: Averages | None = None) -> tuple[float, str]:
