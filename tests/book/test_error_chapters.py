@@ -88,7 +88,7 @@ def test_without_errors_right_answers_are_explained(project: Path, six_errors: P
     assert "**No errors.**" in texts and glued["explorer_finding"] == "The network makes no error."
 
 
-def test_a_readers_picture_gets_a_card_and_cifar10_that_is_missing_is_named(
+def test_a_readers_picture_gets_a_card_and_needs_no_cifar10(
     project: Path, six_errors: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights(six_errors)
@@ -101,5 +101,7 @@ def test_a_readers_picture_gets_a_card_and_cifar10_that_is_missing_is_named(
     record["result"] |= {"classes": list(datasets.CLASSES["cifar10"])}
     io.write_json(six_errors / "run.json", record)
     monkeypatch.setenv("CIFAR10_ROOT", str(project / "nowhere"))
+    glued, texts = execute("gradcam", project, **given)
+    assert "explains your picture alone" in texts and glued["cam_images"] == 1 and 'id="your-picture"' in texts
     with pytest.raises(ReportError, match="no such folder; correct it or name a run of shapes with -p run_dir"):
-        execute("gradcam", project, **given)
+        execute("gradcam", project, **given | {"picture": ""})

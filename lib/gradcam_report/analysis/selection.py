@@ -86,6 +86,21 @@ class Examples:
         return replace(self, rows=rows, images=images)
 
 
+@dataclass(frozen=True, eq=False)
+class OwnPicture(Examples):
+    """A reader's picture in place of test images: its answer counts as right, for nobody labelled it."""
+
+    def at(self, rows: Ints) -> "Examples":
+        """Return the picture at `rows`, int64 (M,), which are 0."""
+        return replace(self, rows=rows, images=self.images[rows])
+
+
+def own_picture(folder: RunFolder, image: NDArray[np.uint8], logits: NDArray[np.float32]) -> OwnPicture:
+    """Make a reader's picture, uint8 (1, 3, 32, 32), with the network's logits, float32 (1, C), the only example."""
+    predictions = Predictions(logits, logits.argmax(axis=1), np.zeros(1, np.int64))
+    return OwnPicture(folder, folder.run(), predictions, np.zeros(1, np.int64), image, data_root="")
+
+
 def choose(run_dir: str, selection: SelectionConfig, data_root: str = "") -> Examples:
     """Choose test images of a run by `select_rows`.
 

@@ -104,12 +104,16 @@ def _neighbours(examples: Examples, data_root: str) -> Iterator[tuple[NDArray[np
 def picture_card(net: ResNet18, image: Tensor, record: RunRecord, params: GradCamParams) -> Card:
     """Return the card of a reader's picture, uint8 (1, 3, 32, 32), explained with the chapter's layers and method."""
     normalised = datasets.NORMALIZERS[record.parameters.dataset](image)
-    with cam.float32_eval(net), torch.no_grad():
-        logits = net(normalised.to(next(net.parameters()).device)).cpu().numpy()
-    probabilities = softmax(logits)
+    probabilities = softmax(picture_logits(net, normalised))
     classes = contrast_classes(probabilities, None)
     explanation = explain_images(net, normalised, *classes, params.cam.layers, params.cam.method)
     return from_explanation(image.numpy(), probabilities, None, record.result.classes, explanation)[0]
+
+
+def picture_logits(net: ResNet18, normalised: Tensor) -> NDArray[np.float32]:
+    """Return the network's logits, float32 (1, C), of a normalised picture, float32 (1, 3, 32, 32)."""
+    with cam.float32_eval(net), torch.no_grad():
+        return net(normalised.to(next(net.parameters()).device)).cpu().numpy()
 
 
 def recognisable_error(examples: Examples, votes: NDArray[np.int64] | None) -> int:
