@@ -175,10 +175,11 @@
         other: `layer${state.layer}: for ${other}`,
         margin: `layer4: ${predicted} minus ${other}`,
       };
+      const shared = state.layer === 4; // earlier maps have each a scale of their own
       const names = {
         image: `Image ${row.index}`,
-        predicted: `${data.method} of layer${state.layer} for ${predicted}, from violet to yellow, on one scale for both classes`,
-        other: `${data.method} of layer${state.layer} for ${other}, on the same scale`,
+        predicted: `${data.method} of layer${state.layer} for ${predicted}, from violet to yellow, ${shared ? "on one scale for both classes" : "on its own scale"}`,
+        other: `${data.method} of layer${state.layer} for ${other}, ${shared ? "on the same scale" : "on its own scale"}`,
         margin: `what each cell of layer4 adds to ${predicted} minus ${other}, in all ${row.margin.toFixed(2)}: `
           + `vermillion speaks for ${predicted}, blue for ${other}`,
       };

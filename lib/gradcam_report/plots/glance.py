@@ -77,11 +77,11 @@ def at_a_glance(first: Card, case: Card, method: str = "Grad-CAM") -> ReportFigu
     for corner, picture, title in shown:
         ax = place(figure, *corner, layout.side, layout.side)
         ax.imshow(picture, interpolation="nearest")
-        ax.set_title(title, **SMALL, pad=3)
+        ax.set_title(wrap(title, layout.side + 0.16), **SMALL, pad=3)
     draw_margin(
         place(figure, *layout.case[3], layout.side, layout.side),
         case,
-        f"{predicted} minus {contrast}: {signed(case.margin)}",
+        wrap(f"{predicted} minus {contrast}: {signed(case.margin)}", layout.side + 0.16),
     )
     where = "the network’s last layer" if max(first.maps["predicted"]) == "layer4" else max(first.maps["predicted"])
     explain_maps(figure, layout, f"{method} colours the cells of {where} by how much they speak for one class.")
@@ -133,4 +133,5 @@ def name_sides(figure: ReportFigure, layout: Layout, case: Card) -> None:
     sides = ((colours.vermillion, case.predicted), (colours.blue, case.contrast))
     for number, (colour, kind) in enumerate(sides):
         place(figure, left + 0.82 * number, top, 0.13, 0.13).set_facecolor(colour)
-        write(figure, left + 0.82 * number + 0.18, top + 0.065, case.classes[kind], va="center", fontsize=8)
+        name = case.classes[kind].replace(" ", "\n")
+        write(figure, left + 0.82 * number + 0.18, top + 0.065, name, va="center", fontsize=8, linespacing=1.0)
