@@ -1,7 +1,8 @@
 """Sphinx extension for the report on one page, as `make pdf` prints it: links between chapters stay within the page.
 
 Chapters link to one another's cards by the pages of the site; on one page these links become anchors. Views of the
-explorer exist on the site only: links to them lead to the site at REPORT_URL, or become plain words without it.
+explorer and of "Try it", such as `explorer.html#case=3`, exist on the site only: links to them lead to the site at
+REPORT_URL, or become plain words without it.
 """
 
 import os
@@ -19,9 +20,9 @@ def rewritten(body: str, site: str) -> str:
 
     def address(link: re.Match[str]) -> str:
         page, anchor = link.groups()
-        if page != "explorer":
+        if "=" not in anchor:
             return f'href="#{anchor}"'
-        return f'href="{site}/explorer.html#{anchor}"' if site else 'class="elsewhere"'
+        return f'href="{site}/{page}.html#{anchor}"' if site else 'class="elsewhere"'
 
     return LINK.sub(address, body)
 

@@ -74,7 +74,7 @@ export class Heat {
     const [row, column] = [Math.floor(this.cell / side), this.cell % side];
     this.screen.frame((column * SIDE) / side, (row * SIDE) / side, SIDE / side, false);
     const value = map.values[this.cell];
-    const part = side === 4 ? signed(value) : `${Math.round((100 * value) / map.reach)} % of the map’s highest`;
+    const part = side === 4 ? signed(value) : `${Math.round((100 * value) / map.reach)} % of the highest in ${map.signed ? "the map" : "both maps"}`;
     this.told.textContent = `row ${row + 1}, column ${column + 1}: ${part}`;
   }
 
