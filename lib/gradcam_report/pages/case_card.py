@@ -183,13 +183,11 @@ def cells_sentence(card: Card) -> str:
     count = int((cells > 0).sum())
     if not count:
         return f"None of the {cells.size} cells of layer4 favours {sides}: the biases decided."
-    height, width = cells.shape
-    row, column = divmod(int(cells.argmax()), width)
-    where = f"{'upper' if row < height / 2 else 'lower'} {'left' if column < width / 2 else 'right'}"
+    row, column = divmod(int(cells.argmax()), cells.shape[1])
     how_many = {1: "One of the", cells.size: "All"}.get(count, f"{count} of the")
     return (
-        f"{how_many} {cells.size} cells of layer4 favour{'s' * (count == 1)} {sides}; the strongest, {where} of "
-        f"the middle, adds {signed(cells.max())} to a sum of {signed(card.margin)}."
+        f"{how_many} {cells.size} cells of layer4 favour{'s' * (count == 1)} {sides}; the strongest, in row {row + 1} "
+        f"and column {column + 1}, adds {signed(cells.max())} to a sum of {signed(card.margin)}."
     )
 
 

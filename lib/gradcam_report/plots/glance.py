@@ -83,7 +83,8 @@ def at_a_glance(first: Card, case: Card, method: str = "Grad-CAM") -> ReportFigu
         case,
         wrap(f"{predicted} minus {contrast}: {signed(case.margin)}", layout.side + 0.16),
     )
-    where = "the network’s last layer" if max(first.maps["predicted"]) == "layer4" else max(first.maps["predicted"])
+    layer = max(first.maps["predicted"])
+    where = "layer4, the network’s last stage," if layer == "layer4" else layer
     explain_maps(figure, layout, f"{method} colours the cells of {where} by how much they speak for one class.")
     name_sides(figure, layout, case)
     return figure
