@@ -90,7 +90,7 @@ def test_an_interrupted_command_ends_its_points(
     until(lambda: journal(project).total() == 2)
     family = psutil.Process(command.pid).children(recursive=True)
     (os.killpg if how == signal.SIGINT else os.kill)(command.pid, how)  # a terminal sends Ctrl-C to the whole group
-    out, err = command.communicate(timeout=60)
+    out, err = command.communicate(timeout=240)  # a busy machine takes its time
     assert command.returncode in (130, 143) and "interrupted" in err and "Traceback" not in err
     assert "0 of 2 points are finished" in out
     assert psutil.wait_procs(family, timeout=60)[1] == []

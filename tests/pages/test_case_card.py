@@ -48,7 +48,7 @@ def test_the_sentence_holds_the_cards_numbers() -> None:
     text = case_card.sentence(card())
     for part in ("“cat” with 70.0 %", "“dog”, which it gives 20.0 %", "Of 50 people asked, 40 said “bird”"):
         assert part in text
-    for part in ("3 of the 4 cells", "lower left", "+1.00", "+2.00", "2 “cat” and 1 “dog”"):
+    for part in ("3 of the 4 cells", "row 2 and column 1", "+1.00", "+2.00", "2 “cat” and 1 “dog”"):
         assert part in text
     assert "none said “cat”" in case_card.sentence(card(votes=np.array([0, 0, 50])))
     against = case_card.sentence(card(cells=-np.ones((2, 2), np.float32), margin=-4.0))

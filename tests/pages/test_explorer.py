@@ -88,10 +88,13 @@ def test_table_and_pictures_hold_predictions_images_and_maps(net: model.ResNet18
         np.testing.assert_array_equal(shown.transpose(2, 0, 1), examples.images[number])
         for half, target in enumerate(("predicted", "contrast")):
             for layer in LAYERS:
+                expected = maps[target][layer][number]
+                if layer != "layer4":  # before it two classes' heights do not compare
+                    expected = expected / expected.max().clamp(min=1e-12)
                 y, x, side = data["places"][layer]
                 y, x = 32 * top + y, (2 * left + half) * data["half"] + x
                 stored, tolerance = tiles[y : y + side, x : x + side] / 255, 0.5 / (explorer.LEVELS - 1) + 0.5 / 255
-                np.testing.assert_allclose(stored, maps[target][layer][number], atol=tolerance + 1e-4)
+                np.testing.assert_allclose(stored, expected, atol=tolerance + 1e-4)
     assert built.note and all(len(part) == 0 for part in explorer.human_agreement(built))
 
 
