@@ -28,8 +28,12 @@ class Visit:
         self.faults: list[str] = []
         self.page.on("console", lambda m: m.type in ("error", "warning") and self.faults.append(m.text))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url[:100]}"))
+        self.page.on("requestfailed", self._failed)
         self.page.on("request", self._local)
+
+    def _failed(self, request: Any) -> None:
+        if request.failure != "net::ERR_ABORTED":  # of a page that was left before it had all its files
+            self.faults.append(f"failed: {request.url[:100]}")
 
     def _local(self, request: Any) -> None:
         if not request.url.startswith(("file:", "data:", "blob:")):
