@@ -185,7 +185,8 @@ def expected_seconds(chapter: str, parameters: Mapping[str, Any]) -> float:
     if chapter == "faithfulness":
         images = (parameters["photographs"] or 100) + parameters["drawings"]
         return start + 15.0 + 20.0 * parameters["probe_epochs"] + 0.04 * images * parameters["steps"]
-    return start + {"error_analysis": 15.0, "explorer": 10.0}.get(chapter, 0.0)
+    others = {"data": 10.0, "model": 4.0, "error_analysis": 25.0, "explorer": 10.0, "try_it": 10.0}
+    return start + others.get(chapter, 5.0)
 
 
 def choose_dataset(values: Mapping[str, Any]) -> str:
