@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import bootstrap
 
 from gradcam_report.faithfulness import significance
+from gradcam_report.faithfulness.significance import Tally
 
 
 def scores(ours: float, centre: float) -> dict[str, np.ndarray]:
@@ -42,3 +43,32 @@ def test_an_explainer_without_a_score_gets_no_verdict() -> None:
     assert table["late"] == {"overlap": "better", "energy": ""}
     assert significance.always_better(table, ["overlap"]) == ["ours", "late"]
     assert significance.always_better(table, ["overlap", "energy"]) == ["ours"]
+
+
+def test_the_recommended_explainer_loses_least_then_wins_most_among_those_with_every_score() -> None:
+    table = {
+        "loses": {"a": "worse", "b": "worse", "c": "better"},
+        "level": {"a": "no different", "b": "worse", "c": "no different"},
+        "wins": {"a": "worse", "b": "better", "c": "no different"},
+        "untried": {"a": "better", "b": "", "c": ""},
+    }
+    counts = significance.tallies(table)
+    assert counts == {
+        "loses": Tally(1, 2, 0),
+        "level": Tally(0, 1, 2),
+        "wins": Tally(1, 1, 1),
+        "untried": Tally(1, 0, 0),
+    }
+    assert [tally.scores for tally in counts.values()] == [3, 3, 3, 1]
+    assert significance.recommended(counts) == "wins"
+    assert significance.recommended({n: counts[n] for n in ("loses", "untried")}) == "loses"
+
+
+@pytest.mark.parametrize(
+    ("wins_and_losses", "expected"),
+    [([(7, 0), (4, 3)], "yes"), ([(0, 7), (4, 3)], "partly"), ([(0, 7), (2, 2)], "no"), ([(0, 0)], "no")],
+)
+def test_the_answer_is_yes_if_every_layer_wins_more_than_it_loses_partly_if_some_do(
+    wins_and_losses: list[tuple[int, int]], expected: str
+) -> None:
+    assert significance.answer(Tally(*both, 7 - sum(both)) for both in wins_and_losses) == expected

@@ -107,7 +107,7 @@ def test_every_figure_has_a_version_for_each_page_with_legible_text() -> None:
             assert float(version.get_figwidth()) == (3.1 if look.narrow else 7.2)
             assert version.get_facecolor()[:3] == to_rgb("#121212" if look.dark else "white")
             for text in version.findobj(Text):
-                assert text.get_fontsize() >= 8, text
+                assert text.get_fontsize() >= style.LABEL, text
                 if text.get_color() not in ("black", "white"):  # those stand on coloured cells; see the next test
                     assert style.contrast(to_rgb(text.get_color()), look.palette.page) >= 4.5, text
 

@@ -1,6 +1,8 @@
 """What the scores say: means with their intervals, and which explainers are better or worse than the best baseline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,21 @@ from .experiments import Scores
 
 LOWER_IS_BETTER = ("deletion", "drop")
 Interval = tuple[float, float, float]  # a mean and the ends of its 95 % interval
+Verdicts = Mapping[str, Mapping[str, str]]  # explainer -> metric -> `verdict`, "" where it has no score
+
+
+@dataclass(frozen=True)
+class Tally:
+    """In how many scores an explainer is better than the best baseline, worse, or no different."""
+
+    better: int
+    worse: int
+    no_different: int
+
+    @property
+    def scores(self) -> int:
+        """The number of scores."""
+        return self.better + self.worse + self.no_different
 
 
 def bootstrap(values: NDArray[np.float64], draws: int = 2000) -> Interval:
@@ -67,6 +84,32 @@ def verdicts(results: Mapping[str, Scores], draws: int = 2000) -> dict[str, dict
     return {name: {metric: words.get(name, "") for metric, words in by_metric.items()} for name in names}
 
 
-def always_better(table: Mapping[str, Mapping[str, str]], metrics: Sequence[str]) -> list[str]:
+def tallies(table: Verdicts) -> dict[str, Tally]:
+    """Count the verdicts of each explainer."""
+    words = {name: list(by_metric.values()) for name, by_metric in table.items()}
+    return {n: Tally(w.count("better"), w.count("worse"), w.count("no different")) for n, w in words.items()}
+
+
+def recommended(counts: Mapping[str, Tally]) -> str:
+    """Return the explainer that is worse than the best baseline in the fewest scores, in a tie better in the most.
+
+    Only explainers that have every score are compared; the first one wins what is still a tie.
+    """
+    most = max(tally.scores for tally in counts.values())
+    complete = [name for name, tally in counts.items() if tally.scores == most]
+    return min(complete, key=lambda name: (counts[name].worse, -counts[name].better))
+
+
+def answer(layers: Iterable[Tally]) -> Literal["yes", "partly", "no"]:
+    """Answer whether the maps of a method's layers beat maps that never look at the network.
+
+    A layer does if it is better than the best baseline in more scores than it is worse. "yes": every layer does;
+    "partly": some do; "no": none does.
+    """
+    ahead = [tally.better > tally.worse for tally in layers]
+    return "yes" if all(ahead) else "partly" if any(ahead) else "no"
+
+
+def always_better(table: Verdicts, metrics: Sequence[str]) -> list[str]:
     """Return the explainers of a table of `verdicts` that are better than the best baseline by all of `metrics`."""
     return [name for name, by_metric in table.items() if all(by_metric[metric] == "better" for metric in metrics)]

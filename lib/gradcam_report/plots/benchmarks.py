@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .style import ReportFigure, is_narrow, new_figure, palette, stacked, styled
+from .style import LABEL, ReportFigure, is_narrow, new_figure, palette, stacked, styled
 
 
 @styled
@@ -24,7 +24,7 @@ def throughput(measured: Mapping[str, Mapping[str, tuple[float, float, float]]],
         colours = [_bar_colour(name, ours) for name in rates]
         reach = np.array([medians - low, high - medians])
         bars = ax.barh(list(rates), medians, xerr=reach, color=colours, height=0.6, error_kw={"ecolor": colour.grey})
-        ax.bar_label(bars, [f"{median:,.0f}" for median in medians], padding=6, fontsize=8.5)
+        ax.bar_label(bars, [f"{median:,.0f}" for median in medians], padding=6, fontsize=LABEL)
         ax.set(title=task, xlim=(0, 1.25 * float((medians + reach[1]).max())), xlabel="images a second")
         ax.invert_yaxis()
         ax.grid(visible=False, axis="y")
@@ -54,7 +54,7 @@ def accuracy_over_time(seconds: ArrayLike, accuracy: ArrayLike, marks: Mapping[s
     for name, level in marks.items():
         ax.axhline(100 * level, color=palette().vermillion, linewidth=1, linestyle=(0, (4, 2)))
         text = f"{name} {100 * level:.2f} %"
-        ax.annotate(text, (0, 100 * level), xytext=(4, 3), textcoords="offset points", fontsize=8.5)
+        ax.annotate(text, (0, 100 * level), xytext=(4, 3), textcoords="offset points", fontsize=LABEL)
     ax.set(xlabel="minutes of training", ylabel="test images classified correctly (%)")
     return figure
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..formatting import percent, signed
 from .heatmaps import label_empty, overlay, signed_colours
 from .images import to_hwc
-from .style import SMALL, ReportFigure, bare, is_narrow, new_figure, palette, readable_on, styled, width, wrap
+from .style import LABEL, SMALL, ReportFigure, bare, is_narrow, new_figure, palette, readable_on, styled, width, wrap
 
 TOP = 0.55  # inches below a card's heading
 NEIGHBOURS = 5  # in a row
@@ -75,13 +75,13 @@ def draw_probabilities(ax: Axes, card: Card) -> None:
     height, shift = (0.6, 0.0) if card.votes is None else (0.36, 0.2)
     ax.barh(rows - shift, probabilities, height, color=palette().blue)
     for row, value in zip(rows, probabilities, strict=True):
-        ax.text(value + 0.03, row - shift, percent(value), va="center", fontsize=8)
+        ax.text(value + 0.03, row - shift, percent(value), va="center", fontsize=LABEL)
     if card.votes is not None:
         shares = card.votes[shown] / card.votes.sum()
         ax.barh(rows + shift, shares, height, color=palette().pale, edgecolor=palette().grey, linewidth=0.6)
         for row, value in zip(rows, shares, strict=True):
-            ax.text(value + 0.03, row + shift, f"{percent(value, 0)} of people", va="center", fontsize=8)
-    ax.set_yticks(rows, [card.classes[c] for c in shown], fontsize=8)
+            ax.text(value + 0.03, row + shift, f"{percent(value, 0)} of people", va="center", fontsize=LABEL)
+    ax.set_yticks(rows, [card.classes[c] for c in shown], fontsize=LABEL)
     ax.tick_params(length=0)
     ax.set(xlim=(0, 2.1), ylim=(len(shown) - 0.4, -0.6))
 
@@ -92,7 +92,7 @@ def draw_margin(ax: Axes, card: Card, title: str = "") -> None:
     drawn = ax.imshow(card.cells, cmap=signed_colours(), vmin=-reach, vmax=reach, interpolation="nearest")
     for (row, column), value in np.ndenumerate(card.cells):
         colour = readable_on(drawn.to_rgba(np.array(value)))
-        ax.text(column, row, signed(float(value)), ha="center", va="center", fontsize=8, color=colour)
+        ax.text(column, row, signed(float(value)), ha="center", va="center", fontsize=LABEL, color=colour)
     ax.set_title(title, **SMALL, pad=3)
     bare(ax)
 
@@ -110,7 +110,7 @@ def draw_maps(figure: ReportFigure, card: Card, left: float, top: float, tile: f
                 ax.set_title(layer, **SMALL, pad=3)
             if column == 0:
                 name = card.classes[number] if is_narrow() else f"{method}\nfor {card.classes[number]}"
-                ax.set_ylabel(name, fontsize=8, labelpad=3)
+                ax.set_ylabel(name, fontsize=LABEL, labelpad=3)
 
 
 @styled
@@ -150,6 +150,6 @@ def draw_neighbours(figure: ReportFigure, card: Card) -> None:
         ax.imshow(image, interpolation="nearest")
         ax.set_title(card.classes[label], **SMALL, pad=2, loc="center")
     if is_narrow():
-        write(figure, 0.05, top - 0.36, "nearest training images", va="top", fontsize=8)
+        write(figure, 0.05, top - 0.36, "nearest training images", va="top", fontsize=LABEL)
     else:
-        write(figure, 3.1, TOP + 2.41, "nearest\ntraining\nimages", ha="right", va="center", fontsize=8)
+        write(figure, 3.1, TOP + 2.41, "nearest\ntraining\nimages", ha="right", va="center", fontsize=LABEL)

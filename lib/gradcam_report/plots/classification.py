@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from ..formatting import percent
 from .style import (
+    LABEL,
     LIGHT,
     Palette,
     ReportFigure,
@@ -52,9 +53,9 @@ def class_scores(precision: ArrayLike, recall: ArrayLike, f1: ArrayLike, classes
             "no images" if np.isnan(value) else percent(value),
             transform=ax.get_yaxis_transform(),
             va="center",
-            fontsize=8,
+            fontsize=LABEL,
         )
-    ax.text(1.01, -0.9, "F1", transform=ax.get_yaxis_transform(), va="center", fontsize=8, weight="bold")
+    ax.text(1.01, -0.9, "F1", transform=ax.get_yaxis_transform(), va="center", fontsize=LABEL, weight="bold")
     ax.set_yticks(rows, classes)
     ax.set_ylim(len(classes) - 0.5, -0.5)
     ax.set_xlabel("score (%)")
@@ -88,7 +89,7 @@ def embedding(
             ax.scatter(*xy[own].T, s=5, color=shades[number], linewidths=0, alpha=0.7, rasterized=True)
             if own.any() and ax is axes[-1]:
                 box = {"facecolor": colour.page, "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
-                ax.text(*np.median(xy[own], axis=0), name, ha="center", va="center", fontsize=8, weight="bold",
+                ax.text(*np.median(xy[own], axis=0), name, ha="center", va="center", fontsize=LABEL, weight="bold",
                         bbox=box, zorder=5)  # fmt: skip
         ax.scatter(*xy[wrong].T, s=16, facecolors="none", edgecolors=colour.ink, linewidths=0.6, label="misclassified")
         ax.set(title=title, xticks=[], yticks=[])

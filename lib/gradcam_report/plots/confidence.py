@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..formatting import percent
-from .style import ReportFigure, is_narrow, new_figure, palette, styled
+from .style import LABEL, ReportFigure, is_narrow, new_figure, palette, styled
 
 
 @styled
@@ -65,7 +65,7 @@ def selective_accuracy(
         point = (100 * coverage[at], 100 * accuracy[at])
         ax.plot(*point, "o", color=palette().vermillion)
         ax.annotate(percent(accuracy[at], 2), point, xytext=(-4, -5), textcoords="offset points", ha="right",
-                    va="top", fontsize=8.5)  # fmt: skip
+                    va="top", fontsize=LABEL)  # fmt: skip
     low = min(99.0, 100 * float(accuracy[start:].min()))
     ax.set(xlim=(0, 101), ylim=(max(0, low - 0.25 * (100 - low)), 100 + 0.05 * (100 - low)))
     ax.set(xlabel="images answered, the surest first (%)", ylabel="accuracy on these images (%)")

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from .style import ReportFigure, is_narrow, new_figure, palette, readable_on, stacked, styled
+from .style import LABEL, ReportFigure, is_narrow, new_figure, palette, readable_on, stacked, styled
 
 Estimate = tuple[float, float, float]  # mean, and both ends of its 95 % interval
 MARKERS = "os^DvPX"  # with the colours of `Palette.cycle`
@@ -42,7 +42,7 @@ def mean_scores(
             means = values[is_baseline, 0]
             ax.axvline(means.min() if low else means.max(), color=colours.vermillion, linewidth=1,
                        linestyle=(0, (4, 2)))  # fmt: skip
-        ax.set_title(f"{metric}\n{'← lower is better' if low else 'higher is better →'}", fontsize=8.5)
+        ax.set_title(f"{metric}\n{'← lower is better' if low else 'higher is better →'}", fontsize=LABEL)
         ax.grid(visible=False, axis="y")
         ax.tick_params(axis="y", length=0)
     axes[0].set_yticks(rows, names)
@@ -82,7 +82,7 @@ def verdict_matrix(verdicts: Mapping[str, Mapping[str, str]]) -> ReportFigure:
     ax.tick_params(which="both", length=0)
     ax.spines[:].set_visible(False)
     key = [Patch(color=fill[word], label=f"{SIGNS[word]} {word}") for word in ("better", "no different", "worse")]
-    figure.legend(handles=key, loc="outside lower center", ncols=3, fontsize=8, columnspacing=1.2)
+    figure.legend(handles=key, loc="outside lower center", ncols=3, fontsize=LABEL, columnspacing=1.2)
     return figure
 
 

@@ -9,7 +9,7 @@ from ..formatting import percent, signed
 from .cards import Card, draw_margin, place, write
 from .heatmaps import blended_colours, overlay
 from .images import to_hwc
-from .style import SMALL, ReportFigure, is_narrow, palette, styled, wrap
+from .style import LABEL, SMALL, ReportFigure, is_narrow, palette, styled, wrap
 
 Corner = tuple[float, float]  # inches from the left and from the top
 
@@ -64,7 +64,7 @@ def at_a_glance(first: Card, case: Card, method: str = "Grad-CAM") -> ReportFigu
     figure = ReportFigure(figsize=layout.size)
     for card, top in zip((first, case), layout.headings, strict=True):
         write(figure, 0.05, top, heading(card), va="top", fontsize=10.5, fontweight="bold")
-        write(figure, 0.05, top + 0.22, answers(card), va="top", fontsize=8.5, linespacing=1.3)
+        write(figure, 0.05, top + 0.22, answers(card), va="top", fontsize=LABEL, linespacing=1.3)
 
     predicted, contrast = case.classes[case.predicted], case.classes[case.contrast]
     shown = [
@@ -120,11 +120,11 @@ def explain_maps(figure: ReportFigure, layout: Layout, words: str) -> None:
     """Explain the colours of the maps."""
     left, top = layout.key
     across = layout.size[0] - left - 0.1
-    write(figure, left, top, wrap(words, across, 8.5), va="top", fontsize=8.5, linespacing=1.35)
+    write(figure, left, top, wrap(words, across), va="top", fontsize=LABEL, linespacing=1.35)
     bar = place(figure, left, top + 0.52, across, 0.13)
     bar.imshow(np.linspace(0, 1, 256)[None], cmap=blended_colours(), aspect="auto")
-    write(figure, left, top + 0.7, "not at all", va="top", fontsize=8)
-    write(figure, left + across, top + 0.7, "most", va="top", ha="right", fontsize=8)
+    write(figure, left, top + 0.7, "not at all", va="top", fontsize=LABEL)
+    write(figure, left + across, top + 0.7, "most", va="top", ha="right", fontsize=LABEL)
 
 
 def name_sides(figure: ReportFigure, layout: Layout, case: Card) -> None:
@@ -135,4 +135,4 @@ def name_sides(figure: ReportFigure, layout: Layout, case: Card) -> None:
     for number, (colour, kind) in enumerate(sides):
         place(figure, left + 0.82 * number, top, 0.13, 0.13).set_facecolor(colour)
         name = case.classes[kind].replace(" ", "\n")
-        write(figure, left + 0.82 * number + 0.18, top + 0.065, name, va="center", fontsize=8, linespacing=1.0)
+        write(figure, left + 0.82 * number + 0.18, top + 0.065, name, va="center", fontsize=LABEL, linespacing=1.0)

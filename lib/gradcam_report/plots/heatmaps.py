@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..formatting import signed
 from .images import to_hwc
-from .style import SMALL, ReportFigure, bare, is_narrow, new_figure, palette, styled, text_width, width, wrap
+from .style import LABEL, SMALL, ReportFigure, bare, is_narrow, new_figure, palette, styled, text_width, width, wrap
 
 COLOURS = "plasma"  # perceptually uniform, and no shade of it is grey like the image underneath
 ALPHA = 0.75
@@ -69,7 +69,7 @@ def headings(ax: Axes, starts: NDArray[np.float64], groups: Mapping[str, Sequenc
     longest = max(map(text_width, names))
     tilted = longest > tile
     ax.xaxis.tick_top()
-    ax.set_xticks(starts + 0.5, ["image", *names], fontsize=8, rotation=20 if tilted else 0)
+    ax.set_xticks(starts + 0.5, ["image", *names], fontsize=LABEL, rotation=20 if tilted else 0)
     rule = -(0.24 + (0.36 * longest if tilted else 0)) / tile
     first = 1
     for text, columns in groups.items():
@@ -84,7 +84,7 @@ def label_empty(ax: Axes, left: float, top: float) -> None:
     """Write on a tile that its map is empty, which is a result, not a failure."""
     box = {"facecolor": palette().page, "edgecolor": "none", "pad": 1, "alpha": 0.85}
     words = "none" if is_narrow() else EMPTY
-    ax.text(left + 0.5, top + 0.5, words, ha="center", va="center", fontsize=8, linespacing=1.1, bbox=box)
+    ax.text(left + 0.5, top + 0.5, words, ha="center", va="center", fontsize=LABEL, linespacing=1.1, bbox=box)
 
 
 @styled
@@ -128,7 +128,7 @@ def favouring_cells(counts: ArrayLike, cells: int, label: str) -> ReportFigure:
     ax = figure.subplots()
     bars = ax.bar(np.arange(cells + 1), heights, color=palette().blue, width=0.8)
     if not is_narrow():
-        ax.bar_label(bars, [str(height or "") for height in heights], fontsize=8, padding=2)
+        ax.bar_label(bars, [str(height or "") for height in heights], fontsize=LABEL, padding=2)
     ax.set_xticks(np.arange(0, cells + 1, 2 if is_narrow() else 1))
     ax.set(xlabel=wrap(f"cells, of {cells}, that speak for the class answered", width() - 0.6, 9), ylabel=label)
     ax.grid(visible=False, axis="x")
@@ -205,7 +205,7 @@ def cam_grid(
             if not heat[row].any():
                 label_empty(ax, start, top)
     ax.set(xlim=(0, starts[-1] + 1), ylim=((1 + GAP) * len(tiles) - GAP, 0), aspect="equal", anchor="NW")
-    ax.set_yticks((1 + GAP) * np.arange(len(tiles)) + 0.5, row_titles, fontsize=8, linespacing=1.3)
+    ax.set_yticks((1 + GAP) * np.arange(len(tiles)) + 0.5, row_titles, fontsize=LABEL, linespacing=1.3)
     headings(ax, starts, {group: list(columns) for group, columns in maps.items()}, tile)
     ax.tick_params(length=0)
     key = ScalarMappable(cmap=blended_colours())
@@ -222,28 +222,28 @@ def _cam_stack(
     count = max(map(len, maps.values()))  # maps in a row
     tile = (width() - 0.05) / (count + 1) - gap
     pitch = 2 * line + tile + gap  # from a row to the next
-    block, label = line + len(maps) * pitch + 0.12, wrap(scale, width() - 0.2, 8.5)
+    block, label = line + len(maps) * pitch + 0.12, wrap(scale, width() - 0.2)
     figure = new_figure(block * len(tiles) + 0.55 + 0.15 * (label.count("\n") + 1))
     figure.set_layout_engine("none")  # everything has its place
     ax = figure.add_axes((0, 0, 1, 1), xlim=(0, width()), ylim=(figure.get_figheight(), 0))  # in inches
     bare(ax)
     for number, title in enumerate(titles):
         top = number * block + 0.05
-        ax.text(0.05, top, title.replace("\n", "   "), va="top", fontsize=8, weight="bold")
+        ax.text(0.05, top, title.replace("\n", "   "), va="top", fontsize=LABEL, weight="bold")
         for row, (group, columns) in enumerate(maps.items()):
             below = top + line + row * pitch
-            ax.text(0.05 + tile + gap, below, group, va="top", fontsize=8)
+            ax.text(0.05 + tile + gap, below, group, va="top", fontsize=LABEL)
             shown = {} if row else {"image": tiles[number]}
             shown |= {name: overlay(tiles[number], np.asarray(heat)[number]) for name, heat in columns.items()}
             for place, (name, picture) in enumerate(shown.items(), 1 if row else 0):
                 left, under = 0.05 + place * (tile + gap), below + 2 * line
                 ax.imshow(picture, extent=(left, left + tile, under + tile, under), interpolation="nearest")
-                ax.text(left + tile / 2, below + line, name, ha="center", va="top", fontsize=8)
+                ax.text(left + tile / 2, below + line, name, ha="center", va="top", fontsize=LABEL)
                 if name in columns and not np.asarray(columns[name])[number].any():
                     label_empty(ax, left + tile / 2 - 0.5, under + tile / 2 - 0.5)
     ax.set(xlim=(0, width()), ylim=(figure.get_figheight(), 0), aspect="auto")
     bottom = figure.get_figheight() - block * len(tiles) - 0.18
     key = figure.add_axes((0.04, bottom / figure.get_figheight(), 0.92, 0.1 / figure.get_figheight()))
     figure.colorbar(ScalarMappable(cmap=blended_colours()), cax=key, orientation="horizontal")
-    key.set_xlabel(label, fontsize=8)
+    key.set_xlabel(label, fontsize=LABEL)
     return figure

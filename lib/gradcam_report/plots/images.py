@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from numpy.typing import ArrayLike, NDArray
 
-from .style import SMALL, ReportFigure, bare, is_narrow, new_figure, palette, styled, text_width, width, wrap
+from .style import LABEL, SMALL, ReportFigure, bare, is_narrow, new_figure, palette, styled, text_width, width, wrap
 
 LINE = 0.16  # inches that a line of text takes
 
@@ -78,7 +78,7 @@ def image_grid(images: ArrayLike, titles: Sequence[str], columns: int = 5, note:
     for ax in grid[len(tiles) :]:
         ax.set_axis_off()
     if note:
-        figure.supxlabel(wrap(note, width()), fontsize=8, color=palette().grey)
+        figure.supxlabel(wrap(note, width()), fontsize=LABEL, color=palette().grey)
     return figure
 
 
@@ -177,10 +177,10 @@ def nearest_neighbours(
             ax.set_title(text, **SMALL, pad=2, loc="center")
             bare(ax)
         if rows == 1:
-            own.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=8, labelpad=4)
+            own.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=LABEL, labelpad=4)
         else:
             below = axes[rows * row + 1, 0]
-            below.text(0, 1, wrap(title, width() / columns), transform=below.transAxes, va="top", fontsize=8)
+            below.text(0, 1, wrap(title, width() / columns), transform=below.transAxes, va="top", fontsize=LABEL)
     return figure
 
 

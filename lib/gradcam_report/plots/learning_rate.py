@@ -9,7 +9,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from .style import ReportFigure, is_narrow, new_figure, palette, styled, text_width, width, wrap
+from .style import LABEL, ReportFigure, is_narrow, new_figure, palette, styled, text_width, width, wrap
 
 
 def loss_limits(losses: NDArray[np.float64], smoothed: NDArray[np.float64]) -> tuple[float, float]:
@@ -49,7 +49,7 @@ def mark_rules(ax: Axes, suggestions: Mapping[str, float], chosen: str) -> None:
             va="center",
             color=colour.vermillion_text if used else colour.ink,
             weight="bold" if used else "normal",
-            fontsize=8.5,
+            fontsize=LABEL,
             zorder=20 - row,  # a name hides the lines that pass behind it on their way up
             bbox={"facecolor": colour.page, "edgecolor": "none", "pad": 0},
             arrowprops={"arrowstyle": "-", "shrinkA": 0, "shrinkB": 0, "relpos": (float(outside), 0.5), **line},
@@ -122,7 +122,7 @@ def accuracy_by_peak(
             continue  # a phone has no room for all numbers
         weight = "bold" if number == best else "normal"
         ax.annotate(f"{value:.1f}", (lr, value), xytext=(0, -12), textcoords="offset points", ha="center",
-                    fontsize=8, weight=weight, zorder=5,
+                    fontsize=LABEL, weight=weight, zorder=5,
                     path_effects=[withStroke(linewidth=3, foreground=palette().page)])  # fmt: skip
     ax.set_xscale("log")
     ax.set_xlim(0.8 * min([lrs.min(), *known.values()]), 1.25 * max([lrs.max(), *known.values()]))

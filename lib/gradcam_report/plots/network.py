@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from .style import ReportFigure, is_narrow, new_figure, palette, styled
+from .style import LABEL, ReportFigure, is_narrow, new_figure, palette, styled
 
 Stage = tuple[str, int, int]  # name, channels, cells of a side
 
@@ -46,7 +46,7 @@ def network(stages: Sequence[Stage], outputs: int) -> ReportFigure:
             ax.text(*at, text, va="center")
         elif cells:
             ax.text(left + 0.5, 1.12, name, ha="center", weight="bold")
-            ax.text(left + 0.5, -0.3, shape, ha="center", fontsize=8)
+            ax.text(left + 0.5, -0.3, shape, ha="center", fontsize=LABEL)
         else:
             ax.text(left + 0.08, 0.5, f"mean,\nlinear,\n{shape}", va="center")
     ax.set_xlim(-0.1, 5.2 if is_narrow() else 1.6 * count + 1.0)

@@ -88,7 +88,8 @@ LOOKS = tuple(Look(dark, narrow) for narrow in (False, True) for dark in (False,
 _LOOK: ContextVar[Look] = ContextVar("look", default=LOOKS[0])
 
 P = ParamSpec("P")
-SMALL: dict[str, Any] = {"fontsize": 8, "fontweight": "normal"}  # titles of tiles; 8 points are 11 CSS pixels
+LABEL = 8.5  # points of the smallest text: 11 CSS pixels where the page leaves a figure 672 of its 720
+SMALL: dict[str, Any] = {"fontsize": LABEL, "fontweight": "normal"}  # titles of tiles
 
 
 def settings(colours: Palette) -> dict[Any, Any]:
@@ -108,9 +109,9 @@ def settings(colours: Palette) -> dict[Any, Any]:
         "axes.titlelocation": "left",
         "axes.titleweight": "bold",
         "axes.labelsize": 9,
-        "xtick.labelsize": 8,
-        "ytick.labelsize": 8,
-        "legend.fontsize": 8.5,
+        "xtick.labelsize": LABEL,
+        "ytick.labelsize": LABEL,
+        "legend.fontsize": LABEL,
         "legend.frameon": False,
         "axes.spines.top": False,
         "axes.spines.right": False,
@@ -269,12 +270,12 @@ def readable_on(colour: str | ArrayLike) -> str:
     return max(("black", "white"), key=lambda text: contrast(text, colour))
 
 
-def text_width(text: str, size: float = 8) -> float:
+def text_width(text: str, size: float = LABEL) -> float:
     """Return the approximate width of a text's longest line in inches, at `size` points."""
     return max(map(len, text.split("\n")), default=0) * size * 0.0087
 
 
-def wrap(text: str, inches: float, size: float = 8) -> str:
+def wrap(text: str, inches: float, size: float = LABEL) -> str:
     """Return the text with lines wider than `inches` broken, "97.1 %" kept in one piece."""
     limit = max(1, int(inches / text_width("x", size)))
     lines = text.replace(" %", "\u00a0%").split("\n")

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
 from ..formatting import signed
-from .style import LIGHT, ReportFigure, is_narrow, new_figure, palette, readable_on, stacked, styled, width, wrap
+from .style import LABEL, LIGHT, ReportFigure, is_narrow, new_figure, palette, readable_on, stacked, styled, width, wrap
 
 Values = Mapping[str, Any]  # swept parameter -> its value
 Result = tuple[Values, float, float | None]  # a setting, its mean, its standard deviation over seeds
@@ -85,7 +85,9 @@ def sweep_curves(panels: Mapping[str, Sequence[tuple[Values, int, float]]], axes
             loc="outside upper center" if is_narrow() else "outside right upper",
         )
     else:
-        figure.supxlabel(f"{len(hues)} values of {colour}, from {hues[0]} (faint) to {hues[-1]} (strong)", fontsize=8.5)
+        figure.supxlabel(
+            f"{len(hues)} values of {colour}, from {hues[0]} (faint) to {hues[-1]} (strong)", fontsize=LABEL
+        )
     return figure
 
 
@@ -155,7 +157,7 @@ def _heat_map(results: Sequence[Result], axes: Sequence[str], metric: str, risin
     if len(columns) <= (MOST_NAMED // 2 if is_narrow() else MOST_NAMED):
         for (row, column), note in np.ndenumerate(notes):
             shade = drawn.to_rgba(grid[row, column])
-            ax.text(column + 0.5, row + 0.5, note, ha="center", va="center", fontsize=8, color=readable_on(shade))
+            ax.text(column + 0.5, row + 0.5, note, ha="center", va="center", fontsize=LABEL, color=readable_on(shade))
     best = results[0][0]
     corner = columns.index(best[across]), rows.index(best[down])
     ax.add_patch(
@@ -184,7 +186,7 @@ def _parallel(results: Sequence[Result], axes: Sequence[str], metric: str, risin
         _draw_scale(ax, place, scales[name])
     ax.axvline(len(axes), color=palette().grey, linewidth=0.8)
     for height, value in ((0.0, low), (1.0, low + reach)):
-        ax.text(len(axes) + 0.04, height, f"{value:.4g}", fontsize=8, va="center", weight="bold")
+        ax.text(len(axes) + 0.04, height, f"{value:.4g}", fontsize=LABEL, va="center", weight="bold")
     ax.set_xticks(range(len(axes) + 1), [*axes, metric])
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
@@ -204,7 +206,7 @@ def _draw_scale(ax: Axes, place: int, scale: Sequence[Any]) -> None:
     ax.axvline(place, color=palette().grey, linewidth=0.8)
     for value in scale[:: -(-len(scale) // MOST_NAMED)]:
         box = {"facecolor": palette().page, "edgecolor": palette().pale, "pad": 1.5, "linewidth": 0.5}
-        ax.text(place + 0.03, _height(scale, value), str(value), fontsize=8, va="center", bbox=box, zorder=6)
+        ax.text(place + 0.03, _height(scale, value), str(value), fontsize=LABEL, va="center", bbox=box, zorder=6)
 
 
 @styled
@@ -222,9 +224,11 @@ def differences(values: Mapping[str, float], error: float, label: str) -> Report
     for row, (name, value) in enumerate(values.items()):
         colour = palette().grey if abs(value) <= error else palette().blue if value > 0 else palette().vermillion
         ax.errorbar(value, row, xerr=error, fmt="o", color=colour, markersize=5)
-        ax.annotate(signed(value), (value + error, row), (4, 0), textcoords="offset points", va="center", fontsize=8)
+        ax.annotate(
+            signed(value), (value + error, row), (4, 0), textcoords="offset points", va="center", fontsize=LABEL
+        )
         if is_narrow():
-            ax.text(0, row - 0.5, name, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+            ax.text(0, row - 0.5, name, transform=ax.get_yaxis_transform(), va="center", fontsize=LABEL)
     ax.margins(x=0.12)
     ax.set_ylim(len(values) - 0.4, -0.8)
     ax.set_yticks([] if is_narrow() else range(len(values)), None if is_narrow() else list(values))
