@@ -114,6 +114,14 @@ def test_the_table_follows_the_reading_order_adds_up_and_names_the_chapters(smal
     assert "Chapter data" in table and "2026-03-01 10:00" in table
 
 
+def test_appendices_and_their_tables_have_letters_and_chapters_numbers(small: Path) -> None:
+    page = BeautifulSoup(read(small, "reproduce.html"), "html.parser")
+    assert page.select_one("article h1").get_text().startswith("E. Page reproduce")
+    assert page.select_one(".caption-number").get_text() == "Table E.1 "
+    listed = [link.get_text() for link in page.select("nav.bd-links a.internal")]
+    assert listed[1:3] == ["1. Chapter data", "2. Page model"] and "A. Page sweep" in listed
+
+
 def test_parameters_are_folded_under_their_name_and_the_notebook_can_be_had(small: Path) -> None:
     page = BeautifulSoup(read(small, "training.html"), "html.parser")
     (bar,) = page.select("details.hide")
