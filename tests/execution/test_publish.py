@@ -71,10 +71,11 @@ def test_publishing_takes_what_was_measured_of_other_seeds_but_not_their_weights
     full = published / "runs" / "full"
     finished(full / "seed-1", seed=1)
     finished(full / "seed-3", seed=3, epochs=2)  # of another recipe
+    (full / "seed-1" / publish.MAPS_FILE).write_bytes(b"maps")
     (full / "seed-2").mkdir()  # a seed that is still being trained
     publish.publish("runs/full")
     target = published / PUBLISHED
-    assert set(contents(target / "seed-1")) == {"run.json", "history.csv", "metrics.json", "predictions.npz"}
+    assert set(contents(target / "seed-1")) == {*publish.SEED_FILES, publish.MAPS_FILE}
     assert {path.name for path in target.glob("seed-*")} == {"seed-1"}
 
 

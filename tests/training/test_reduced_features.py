@@ -1,4 +1,4 @@
-"""The features before the linear layer, and their reduction to a few principal components."""
+"""What is kept of layer4: the features before the linear layer, reduced, and the class activation maps."""
 
 import numpy as np
 import pytest
@@ -36,3 +36,11 @@ def test_features_are_what_the_linear_layer_is_given(small_shapes: datasets.Data
     with pytest.raises(RuntimeError):
         evaluation.features(net, small_shapes.test, small_shapes.normalizer, CPU)
     assert isinstance(net.linear, nn.Linear)
+
+
+def test_the_cells_of_a_map_sum_to_the_logit_without_its_bias(small_shapes: datasets.Dataset):
+    net = model.build(0, width=8)
+    maps = evaluation.layer4_maps(net, small_shapes.test, small_shapes.normalizer, CPU, batch=20)
+    logits = evaluation.predict(net, small_shapes.test, small_shapes.normalizer, CPU)
+    assert maps.shape == (48, 10, 4, 4) and maps.min() < 0 and not net.layer4._forward_hooks
+    torch.testing.assert_close(maps.sum((2, 3)) + net.linear.bias, logits, atol=1e-4, rtol=1e-4)

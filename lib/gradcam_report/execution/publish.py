@@ -20,6 +20,7 @@ RANGE_TEST_FILES = ("lr_find.json", "lr_find.csv")
 TRAINING_FILES = ("run.json", "history.csv", "metrics.json", "predictions.npz", "features.npz", "model.safetensors")
 # Of the seeds beside the run's own, without weights.
 SEED_FILES = ("run.json", "history.csv", "metrics.json", "predictions.npz")
+MAPS_FILE = "layer4_maps.npz"  # of every seed; the first runs that were published have none
 STAGE = "_build/publish"
 READY = "ready"  # a file of the stage that names the published folder: from then on the rest is to be moved
 EXECUTED = "executed"
@@ -52,9 +53,9 @@ def publish(run_dir: str) -> None:
         _require_committed(seed, seed.run().provenance)
 
     def fill(staged: Path) -> None:
-        _copy(source, (*RANGE_TEST_FILES, *TRAINING_FILES), staged)
+        _copy(source, (*RANGE_TEST_FILES, *TRAINING_FILES, MAPS_FILE), staged)
         for number, seed in seeds.items():
-            _copy(seed, SEED_FILES, staged / f"seed-{number}")
+            _copy(seed, (*SEED_FILES, MAPS_FILE), staged / f"seed-{number}")
 
     _exchange(PUBLISHED, list(CHAPTERS), fill)
 
@@ -103,7 +104,8 @@ def publish_sweep(sweep_dir: str) -> None:
 def _copy(source: RunFolder, names: Sequence[str], target: Path) -> None:
     target.mkdir(exist_ok=True)
     for name in names:
-        shutil.copy(source / name, target / name)
+        if name != MAPS_FILE or (source / name).exists():
+            shutil.copy(source / name, target / name)
 
 
 def _exchange(published: str, chapters: Sequence[str], fill: Callable[[Path], None]) -> None:

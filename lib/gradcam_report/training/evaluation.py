@@ -49,6 +49,27 @@ def features(net: ResNet18, split: Split, normalizer: Normalizer, device: Device
         net.linear = head
 
 
+@torch.no_grad()
+def layer4_maps(net: ResNet18, split: Split, normalizer: Normalizer, device: Device, batch: int = 500) -> Tensor:
+    """Class activation maps of layer4 for every class, float32 (N, classes, 4, 4), signed, in logits.
+
+    A cell is the class's row of the linear layer times the activations there, divided by the number of cells (Zhou et
+    al. 2016, https://arxiv.org/abs/1512.04150, equation 2). The cells of a class sum to its logit without the bias.
+    """
+    maps = []
+
+    def keep(module: nn.Module, inputs: object, output: Tensor) -> None:
+        cells = output.shape[2] * output.shape[3]
+        maps.append(torch.einsum("kc,nchw->nkhw", net.linear.weight, output.float()) / cells)
+
+    hook = net.layer4.register_forward_hook(keep)
+    try:
+        predict(net, split, normalizer, device, batch)
+    finally:
+        hook.remove()
+    return torch.cat(maps)
+
+
 def mirrored(images: Tensor) -> Tensor:
     """Left and right exchanged: (N, C, H, W) -> the same shape."""
     return images.flip(-1)

@@ -36,6 +36,7 @@ def write(trainer: Trainer, folder: RunFolder, recipe: TrainingRecipe, lr_source
     - predictions.npz: `logits` float32 (N, classes), `labels` and `indices` int64 (N,) of the test images, by the
       stored weights in fp32; `val_logits` and `val_labels` where images were held out for validation;
     - features.npz: what the linear layer sees of training and test images, see `reduced`;
+    - layer4_maps.npz: `maps` float16 (N, classes, 4, 4) of the test images, see `evaluation.layer4_maps`;
     - history.csv: a row for each epoch; metrics.json: the last epoch's scores, and what the training took.
     """
     arrays, averaged = _predictions(trainer)
@@ -45,12 +46,14 @@ def write(trainer: Trainer, folder: RunFolder, recipe: TrainingRecipe, lr_source
         evaluation.features(net, part, dataset.normalizer, trainer.device).cpu().numpy()
         for part in (dataset.train, dataset.test)
     ]
+    maps = evaluation.layer4_maps(net, dataset.test, dataset.normalizer, trainer.device.exact)
     weights = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
     about = {"classes": str(len(dataset.classes)), "width": str(net.conv1.out_channels), "dataset": dataset.name}
     (folder / RunRecord.FILE).unlink(missing_ok=True)  # no record must speak of files that are being replaced
     io.write_tensors(folder / "model.safetensors", weights, about)
     io.write_arrays(folder / "predictions.npz", **arrays)
     io.write_arrays(folder / "features.npz", **reduced(seen[0], seen[1]))
+    io.write_arrays(folder / "layer4_maps.npz", maps=maps.cpu().numpy().astype(np.float16))
     io.write_table(folder / "history.csv", trainer.history)
     io.write_json(folder / Metrics.FILE, metrics)
     record = RunRecord(
