@@ -1,9 +1,9 @@
 """Run folders: a run's weights, history, predictions and provenance, each file written whole or not at all.
 
 A run folder is the only thing that chapters pass to one another. `lr_find.json` (+ `lr_find.csv`) and `run.json` (+
-`history.csv`, `metrics.json`, `model.safetensors`, `predictions.npz`, `features.npz`, `layer4_maps.npz`) each record the parameters that
-made them: the same parameters show the stored result, others never overwrite it by accident. Other seeds of the run
-are run folders `seed-<number>` within it.
+`history.csv`, `metrics.json`, `model.safetensors`, `predictions.npz`, `features.npz`, `layer4_maps.npz`) each record
+the parameters that made them: the same parameters show the stored result, others never overwrite it by accident.
+Other seeds of the run are run folders `seed-<number>` within it.
 """
 
 import hashlib
