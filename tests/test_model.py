@@ -95,10 +95,8 @@ def test_outputs_are_those_of_a_forward_pass(rows: dict[str, LayerSummary]) -> N
     assert [row.output for row in rows.values()] == [
         (64, 32, 32), (64, 32, 32), (64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4), (10,),
     ]  # fmt: skip
-    narrow = build(seed=0, classes=7, width=8)
-    table = {row.name: row for row in summarise(narrow, size=48)}
-    assert narrow(torch.zeros(2, 3, 48, 48)).shape == (2, *table["linear"].output) == (2, 7)
-    assert (table["layer4"].output, table["linear"].receptive_field) == ((64, 6, 6), 48)
+    *_, last = summarise(build(seed=0, classes=7, width=8))
+    assert last.output == (7,)
 
 
 @pytest.mark.parametrize("training", [True, False])

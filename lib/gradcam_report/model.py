@@ -4,12 +4,13 @@ This is the usual form for CIFAR: the first convolution is 3x3 with stride 1, an
 still has 4x4 cells.
 """
 
-import math
+import copy
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 PARAMETERS = 11_173_962  # asserted: the report compares its accuracy with others of exactly this network
 
@@ -87,67 +88,22 @@ class LayerSummary:
     receptive_field: int
 
 
-def summarise(model: ResNet18, size: int = 32) -> list[LayerSummary]:
-    """Measure conv1, bn1, layer1..layer4 and linear with one forward pass of a (1, 3, size, size) image.
+def summarise(model: ResNet18) -> list[LayerSummary]:
+    """Measure conv1, bn1, layer1..layer4 and linear with one forward pass of a (1, 3, 32, 32) image.
 
     Each convolution enlarges the receptive field by (kernel - 1) * jump; jump is the product of the strides before it
     (Araujo et al. 2019, https://distill.pub/2019/computing-receptive-fields). A shortcut's convolution runs beside the
     block, so it does not count. Global average pooling gives `linear` the whole image.
     """
-    outputs = _output_shapes(model, size)
     rows = []
-    field = _ReceptiveField()
-    for name, module in model.named_children():
-        parts = [(n, m, outputs[m]) for n, m in module.named_modules() if m in outputs]
-        for part, m, _ in parts:
-            if isinstance(m, nn.Conv2d) and "shortcut" not in part:
-                field.add(m)
-        rows.append(
-            LayerSummary(
-                name=name,
-                output=outputs[module],
-                parameters=sum(p.numel() for p in module.parameters()),
-                macs=sum(_macs(m, shape) for _, m, shape in parts),
-                receptive_field=size if name == "linear" else field.side,
-            )
-        )
+    x, field, jump = torch.empty(1, 3, 32, 32, device="meta"), 1, 1
+    for name, module in copy.deepcopy(model).to("meta").named_children():  # nothing is computed but shapes
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            x = module(x.mean(dim=(2, 3)) if name == "linear" else x)
+        for part, conv in module.named_modules():
+            if isinstance(conv, nn.Conv2d) and "shortcut" not in part:
+                field += (conv.kernel_size[0] - 1) * jump
+                jump *= conv.stride[0]
+        parameters, macs = sum(p.numel() for p in module.parameters()), counter.get_total_flops() // 2
+        rows.append(LayerSummary(name, tuple(x.shape[1:]), parameters, macs, 32 if name == "linear" else field))
     return rows
-
-
-class _ReceptiveField:
-    """Of a chain of convolutions: its side, and the distance of neighbouring units (jump), both in input pixels."""
-
-    side, jump = 1, 1
-
-    def add(self, conv: nn.Conv2d) -> None:
-        self.side += (conv.kernel_size[0] - 1) * self.jump
-        self.jump *= conv.stride[0]
-
-
-def _output_shapes(model: ResNet18, size: int) -> dict[nn.Module, tuple[int, ...]]:
-    """Each module's output shape for one image, (C, H, W) or (C,); the model's mode and hooks stay as they were."""
-    outputs: dict[nn.Module, tuple[int, ...]] = {}
-
-    def record(module: nn.Module, _: object, output: Tensor) -> None:
-        outputs[module] = tuple(output.shape[1:])
-
-    hooks = [m.register_forward_hook(record) for m in model.modules()]
-    training = model.training
-    try:
-        with torch.no_grad():
-            p = next(model.parameters())
-            model.eval()(torch.zeros(1, 3, size, size, device=p.device, dtype=p.dtype))
-    finally:
-        model.train(training)
-        for hook in hooks:
-            hook.remove()
-    return outputs
-
-
-def _macs(module: nn.Module, output: tuple[int, ...]) -> int:
-    """Multiply-accumulates of a convolution or a linear layer for one image; 0 for other modules."""
-    if isinstance(module, nn.Conv2d):
-        return math.prod(output) * module.in_channels * math.prod(module.kernel_size)
-    if isinstance(module, nn.Linear):
-        return module.in_features * module.out_features
-    return 0

@@ -9,8 +9,8 @@ from gradcam_report.runs.records import (
     RangeTestRecord,
     RangeTestResult,
     RunRecord,
-    TrainingRecipe,
     RunResult,
+    TrainingRecipe,
 )
 
 CLASSES = [f"class {number}" for number in range(10)]

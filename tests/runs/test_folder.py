@@ -79,7 +79,9 @@ def test_a_stored_result_is_shown_to_the_same_recipe_and_replaced_only_by_force(
     store("runs/try", dataset="shapes")
     folder, record = resolve_folder("runs/try", RunRecord, RECIPE, force=False)
     assert folder.path == project / "runs/try" and record == run_record(dataset="shapes")
-    with pytest.raises(ReportError, match=r"\(flip 'alternating' there, 'none' requested; width 64 there, 16 requested"):
+    with pytest.raises(
+        ReportError, match=r"\(flip 'alternating' there, 'none' requested; width 64 there, 16 requested"
+    ):
         resolve_folder("runs/try", RunRecord, other(flip="none", width=16), force=False)
     for recipe in (RECIPE, other(seed=1)):
         folder, record = resolve_folder("runs/try", RunRecord, recipe, force=True)

@@ -1,11 +1,9 @@
 """Files whole or not at all, read back as they were written, and damage named instead of believed."""
 
-import contextlib
 import errno
 import json
 import math
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -160,8 +158,6 @@ def test_a_truncated_file_is_refused(scratch: Path, whole: Path, name: str, data
         READERS[name](path)
 
 
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -183,9 +179,3 @@ def test_a_damaged_or_absent_file_is_one_sentence_with_its_name(
         READERS[name](path)
     text = str(caught.value)
     assert text.startswith(f"{path} cannot be read (") and "\n" not in text and len(text) < len(str(path)) + 300
-
-
-
-
-
-

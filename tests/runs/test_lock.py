@@ -41,8 +41,6 @@ def test_a_folder_in_use_is_refused_until_the_other_process_is_killed(project: P
         holder.kill()
 
 
-
-
 @pytest.mark.parametrize("chapter", ["lr_finder", "training"])
 def test_range_test_and_training_work_alone_in_their_folder(project: Path, narrow: None, chapter: str) -> None:
     small = {"dataset": "shapes", "train_size": 32, "test_size": 16, "batch_size": 16, "run_dir": "runs/x"}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sample_records import run_record
 
-from gradcam_report.config import RangeTestParams, ReportError, TrainingParams
+from gradcam_report.config import RangeTestParams, TrainingParams
 from gradcam_report.runs import io
 from gradcam_report.runs.provenance import provenance
 from gradcam_report.runs.records import (
@@ -48,8 +48,6 @@ def test_older_and_newer_records_are_read(tmp_path: Path) -> None:
     stored["provenance"]["host"] = "here"
     io.write_json(tmp_path / "run.json", stored)
     assert io.read_record(tmp_path / "run.json", RunRecord) == run_record()
-
-
 
 
 def test_provenance_says_when_and_on_what() -> None:

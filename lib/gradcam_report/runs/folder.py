@@ -6,8 +6,6 @@ the parameters that made them: the same parameters show the stored result, other
 Other seeds of the run are run folders `seed-<number>` within it.
 """
 
-import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -15,9 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..config import PUBLISHED, PUBLISHED_SWEEP, PUBLISHED_VARIANTS, ReportError, project_root, short
-from .io import read_record, unwritable
 from ..config.paths import is_checkout
-from .records import Metrics, RangeTestRecord, RangeTestRecipe, RunRecord, TrainingRecipe
+from .io import digest, read_record, unwritable
+from .records import Metrics, RangeTestRecipe, RangeTestRecord, RunRecord, TrainingRecipe
 
 R = TypeVar("R", RunRecord, RangeTestRecord)
 
@@ -94,8 +92,8 @@ def resolve_folder(
     folder = RunFolder(run_dir)
     record = folder.record(kind)
     if folder.published and (force or record is None or record.parameters != requested):
-        digest = hashlib.sha256(json.dumps(requested.model_dump(exclude_defaults=True), sort_keys=True).encode()).hexdigest()[:8]
-        folder = RunFolder(f"runs/{Path(kind.FILE).stem}-{digest}")
+        slug = digest(requested.model_dump(exclude_defaults=True))
+        folder = RunFolder(f"runs/{Path(kind.FILE).stem}-{slug}")
         record = folder.record(kind)
     if record is None or force:
         return folder, None

@@ -5,6 +5,7 @@ Reading never unpickles. A file that is damaged raises a `ReportError` that name
 
 import contextlib
 import csv
+import hashlib
 import io
 import json
 import os
@@ -154,3 +155,13 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except Exception as error:  # SafetensorError, OSError
         raise unreadable(path, error) from None
+
+
+def digest(value: object) -> str:
+    """Return eight hexadecimal digits that stand for a value."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:8]
+
+
+def canonical(value: object) -> str:
+    """Return JSON text that is the same for equal values and differs for others."""
+    return json.dumps(value, sort_keys=True, default=str)

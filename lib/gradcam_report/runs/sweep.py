@@ -5,8 +5,6 @@ folder. `done.json` is written there last and marks the point as finished. A pub
 point in it holds what its training recorded.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self
 
@@ -72,7 +70,7 @@ class SweepRecord(Record):
     @classmethod
     def build(cls, axes: Iterable[str], points: list[SweepPoint], **others: Any) -> Self:
         """Return the record of `points`, with each axis' different values in the order of the points."""
-        columns = {name: list({_canonical(p.values[name]): p.values[name] for p in points}.values()) for name in axes}
+        columns = {name: list({io.canonical(p.values[name]): p.values[name] for p in points}.values()) for name in axes}
         return cls(axes=columns, points=points, **others)
 
     def parameters(self, point: SweepPoint, folder: RunFolder) -> dict[str, Any]:
@@ -82,7 +80,7 @@ class SweepRecord(Record):
 
     def recipe(self, point: SweepPoint) -> str:
         """Return a digest of everything that decides the result of a point."""
-        return digest([self.chapter, {**self.fixed, **point.values}])
+        return io.digest([self.chapter, {**self.fixed, **point.values}])
 
     def mark(self, point: SweepPoint, folder: RunFolder) -> Mark | None:
         """Return the mark of a point that is finished with this recipe, else None."""
@@ -150,13 +148,3 @@ def publishable(sweep_dir: str) -> SweepRecord:
 def format_values(values: Mapping[str, Any]) -> str:
     """Return values as a user types them: "max_lr=0.1 seed=3"."""
     return " ".join(f"{name}={value}" for name, value in values.items())
-
-
-def digest(value: object) -> str:
-    """Return eight hexadecimal digits that stand for a value."""
-    return hashlib.sha256(_canonical(value).encode()).hexdigest()[:8]
-
-
-def _canonical(value: object) -> str:
-    """Return JSON text that is the same for equal values and differs for others."""
-    return json.dumps(value, sort_keys=True, default=str)

@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from ...config import ReportError
-from ...runs.sweep import Value, digest
+from ...runs.io import digest
+from ...runs.sweep import Value
 
 MAX_POINTS = 10_000
 RANGE = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})")
