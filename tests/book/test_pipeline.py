@@ -113,7 +113,7 @@ def test_one_chapter_alone_needs_only_what_changes(run: Path, copy: Path) -> Non
     options = "--run-dir runs/tiny --only gradcam -p selection=stratified -p n_images=3 -p layers=[layer4] --no-site"
     done = run_command(copy, "gradcam-report", "run", *options.split(), "-p", "score_cam=false")
     assert done.returncode == 0, done.stderr
-    assert reading.glued(run / "book" / "gradcam.ipynb")["cam_maps"] == 6
+    assert reading.glued(run / "book" / "gradcam.ipynb")["cam_images"] == 3
 
 
 @pytest.mark.slow

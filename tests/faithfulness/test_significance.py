@@ -36,6 +36,8 @@ def test_verdicts_follow_the_direction_of_the_score(ours: float, up: str, down: 
         assert significance.verdict(significance.against_baselines(given, lower)["ours"]) == expected
     table = significance.verdicts({"overlap": given, "deletion": given})
     assert table == {"ours": {"overlap": up, "deletion": down}}
+    named = significance.verdicts({"overlap": given, "deletion": given}, baseline="random cells")
+    assert named == {"ours": {"overlap": "better", "deletion": "worse"}}
 
 
 def test_an_explainer_without_a_score_gets_no_verdict() -> None:

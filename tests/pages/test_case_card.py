@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from IPython.display import HTML
 from matplotlib.text import Text
 
 from gradcam_report import model, plots
@@ -53,6 +54,8 @@ def test_the_sentence_holds_the_cards_numbers() -> None:
     assert "none said “cat”" in case_card.sentence(card(votes=np.array([0, 0, 50])))
     against = case_card.sentence(card(cells=-np.ones((2, 2), np.float32), margin=-4.0))
     assert "None of the 4 cells" in against and "biases decided" in against
+    assert "−0.10: the biases decided" in case_card.sentence(card(margin=-0.1))
+    assert "biases" not in text
 
 
 @pytest.mark.parametrize(("label", "ending"), [(None, ""), (1, "rightly"), (2, "labelled dog")])
@@ -74,6 +77,9 @@ def test_a_figure_as_html_is_escaped_linked_and_drawn_again_for_dark_pages_and_t
     page = str(case_card.figure_html(glance, "case-7", "a <b>", "seen & heard", links).data)
     assert page.startswith('<figure class="case" id="case-7">') and page.count('alt="seen &amp; heard"') == 2
     assert 'a &lt;b&gt; <a href="x.html#a&amp;b">more</a> <a href="y.html">most</a></figcaption>' in page
+    opened, closed = (str(case_card.folded(HTML("<p>x</p>"), "7 & 8", is_open).data) for is_open in (True, False))
+    assert opened == '<details class="folded" open><summary>7 &amp; 8</summary><p>x</p></details>'
+    assert closed == opened.replace(" open", "")
     source = re.search(r'<source media="\(max-width: 600px\)" width="310" [^>]*srcset="data:image/webp;base64,', page)
     assert source and source.start() < page.index('<img class="only-light"') < page.index('<img class="only-dark"')
 

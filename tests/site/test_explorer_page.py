@@ -196,6 +196,20 @@ def test_a_case_leads_to_its_card_where_there_is_one_and_to_training_images(visi
     assert "gradcam.html" not in str(page.locator("dialog .links").inner_html())
 
 
+def test_a_link_to_a_card_opens_it_and_on_paper_all_are_open(visit: Callable[..., Visit]) -> None:
+    page = visit().open("gradcam")
+    cards = page.locator("details.folded")
+    last = cards.last.locator("figure.case")
+    assert [cards.first.get_attribute("open"), cards.last.get_attribute("open")] == ["", None]
+    page.emulate_media(media="print")
+    assert last.is_visible()
+    page.emulate_media(media="screen")
+    assert not last.is_visible()
+    page.evaluate("id => { location.hash = id; }", last.get_attribute("id"))
+    page.wait_for_function("scrollY > 100")
+    assert last.is_visible()
+
+
 def test_a_drag_over_the_scatter_filters_as_the_sliders_do(visit: Callable[..., Visit]) -> None:
     page = explorer(visit())
     plot = page.locator(".scatter svg").first

@@ -59,13 +59,16 @@ def _explainers(scores: Scores) -> list[str]:
     return [name for name in scores if name not in BASELINES]
 
 
-def against_baselines(scores: Scores, lower_is_better: bool = False, draws: int = 2000) -> dict[str, Interval]:
-    """Return by how much each explainer beats the best baseline, as a mean difference with its 95 % interval.
+def against_baselines(
+    scores: Scores, lower_is_better: bool = False, draws: int = 2000, baseline: str | None = None
+) -> dict[str, Interval]:
+    """Return by how much each explainer beats a baseline, as a mean difference with its 95 % interval.
 
-    Differences are taken image by image; above 0 is better, whichever way the score goes.
+    The baseline is the best one if none is named. Differences are taken image by image; above 0 is better, whichever
+    way the score goes.
     """
-    sign, baseline = -1 if lower_is_better else 1, scores[best_baseline(scores, lower_is_better)]
-    return {name: bootstrap(sign * (scores[name] - baseline), draws) for name in _explainers(scores)}
+    sign, against = -1 if lower_is_better else 1, scores[baseline or best_baseline(scores, lower_is_better)]
+    return {name: bootstrap(sign * (scores[name] - against), draws) for name in _explainers(scores)}
 
 
 def verdict(difference: Interval) -> str:
@@ -74,12 +77,14 @@ def verdict(difference: Interval) -> str:
     return "better" if low > 0 else "worse" if high < 0 else "no different"
 
 
-def verdicts(results: Mapping[str, Scores], draws: int = 2000) -> dict[str, dict[str, str]]:
-    """Return explainer -> metric -> `verdict` against the metric's best baseline; "" where it has no score."""
-    by_metric = {
-        metric: {n: verdict(d) for n, d in against_baselines(scores, metric in LOWER_IS_BETTER, draws).items()}
-        for metric, scores in results.items()
-    }
+def verdicts(
+    results: Mapping[str, Scores], draws: int = 2000, baseline: str | None = None
+) -> dict[str, dict[str, str]]:
+    """Return explainer -> metric -> `verdict` against a baseline, or the metric's best; "" where it has no score."""
+    by_metric = {}
+    for metric, scores in results.items():
+        differences = against_baselines(scores, metric in LOWER_IS_BETTER, draws, baseline)
+        by_metric[metric] = {name: verdict(difference) for name, difference in differences.items()}
     names = dict.fromkeys(name for words in by_metric.values() for name in words)
     return {name: {metric: words.get(name, "") for metric, words in by_metric.items()} for name in names}
 

@@ -178,16 +178,18 @@ def _votes_sentence(card: Card) -> str:
 
 
 def cells_sentence(card: Card) -> str:
-    """Say how many cells favour the prediction, and what the strongest adds."""
+    """Say how many cells favour the prediction, what the one that does so most adds, and the sum of all."""
     cells, sides = card.cells, f"“{card.classes[card.predicted]}” over “{card.classes[card.contrast]}”"
     count = int((cells > 0).sum())
     if not count:
         return f"None of the {cells.size} cells of layer4 favours {sides}: the biases decided."
     row, column = divmod(int(cells.argmax()), cells.shape[1])
     how_many = {1: "One of the", cells.size: "All"}.get(count, f"{count} of the")
+    decided = ": the biases decided" if card.margin <= 0 else ""
     return (
-        f"{how_many} {cells.size} cells of layer4 favour{'s' * (count == 1)} {sides}; the strongest, in row {row + 1} "
-        f"and column {column + 1}, adds {signed(cells.max())} to a sum of {signed(card.margin)}."
+        f"{how_many} {cells.size} cells of layer4 favour{'s' * (count == 1)} {sides}. The one that does so most, in "
+        f"row {row + 1} and column {column + 1}, adds {signed(cells.max())}; all add up to "
+        f"{signed(card.margin)}{decided}."
     )
 
 
@@ -250,6 +252,15 @@ def figure_html(
     more = "".join(f' <a href="{html.escape(address)}">{html.escape(text)}</a>' for text, address in links)
     words = f"<figcaption>{html.escape(caption)}{more}</figcaption>"
     return HTML(f'<figure class="case" id="{html.escape(anchor)}"><div>{pictures}</div>{words}</figure>')
+
+
+def folded(figure: HTML, summary: str, is_open: bool = False) -> HTML:
+    """Return a block, such as a figure with its caption, under a summary that opens it.
+
+    A link to an anchor in the block opens it too, and on paper it is open.
+    """
+    opened = " open" * is_open
+    return HTML(f'<details class="folded"{opened}><summary>{html.escape(summary)}</summary>{figure.data}</details>')
 
 
 def _picture(versions: Mapping[str, plots.ReportFigure], theme: str, alt: str) -> str:

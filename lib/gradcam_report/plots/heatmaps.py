@@ -154,7 +154,7 @@ def margin_maps(
     reach = float(np.abs(cells).max(initial=1e-9))
     rows = -(-len(tiles) // columns)
     lines = max((title.count("\n") + 1 for title in titles), default=1)
-    figure = new_figure(rows * (2 * width() / columns + 0.16 * lines + 0.35) + 0.6)
+    figure = new_figure(rows * (2 * (width() / columns - 0.14) + 0.17 * lines + 0.35) + 0.6)
     grid = figure.subplots(2 * rows, columns, squeeze=False)
     for ax in grid.ravel():
         ax.set_axis_off()
@@ -178,7 +178,9 @@ def cam_grid(
     row_titles: Sequence[str],
     scale: str = "evidence for the class, each map scaled to 0-1 by its own maximum",
 ) -> ReportFigure:
-    """Draw one row per image: the image, then its maps, in groups of columns; on a phone each group has its own row.
+    """Draw one row per image: its title, below it the image, then its maps in groups of columns.
+
+    On a phone each group has its own row.
 
     Args:
         images: uint8 (N, 3, H, W) or (N, H, W, 3), 0-255.
@@ -192,20 +194,22 @@ def cam_grid(
     if is_narrow():
         return _cam_stack(tiles, maps, row_titles, scale)
     starts = column_starts([len(columns) for columns in maps.values()])
-    tile = min(1.1, (width() - max(map(text_width, row_titles)) - 0.2) / (starts[-1] + 1))  # inches
-    figure = new_figure(tile * (1 + GAP) * len(tiles) + 1.3)
+    tile = min(1.1, (width() - 0.2) / (starts[-1] + 1))  # inches
+    line = 0.22 / tile  # of a title, in tiles
+    pitch = line + 1 + GAP  # from a row to the next
+    figure = new_figure(tile * pitch * len(tiles) + 1.15)
     ax = figure.subplots()
     bare(ax)
     heats = [np.asarray(heat) for columns in maps.values() for heat in columns.values()]
     for row, image in enumerate(tiles):
-        top = row * (1 + GAP)
+        top = row * pitch + line
+        ax.text(0, top - 0.25 * line, row_titles[row].replace("\n", "   "), fontsize=LABEL)
         for start, shown in zip(starts, [image, *(overlay(image, heat[row]) for heat in heats)], strict=True):
             ax.imshow(shown, extent=(start, start + 1, top + 1, top), interpolation="nearest")
         for start, heat in zip(starts[1:], heats, strict=True):
             if not heat[row].any():
                 label_empty(ax, start, top)
-    ax.set(xlim=(0, starts[-1] + 1), ylim=((1 + GAP) * len(tiles) - GAP, 0), aspect="equal", anchor="NW")
-    ax.set_yticks((1 + GAP) * np.arange(len(tiles)) + 0.5, row_titles, fontsize=LABEL, linespacing=1.3)
+    ax.set(xlim=(0, starts[-1] + 1), ylim=(pitch * len(tiles) - GAP, 0), aspect="equal", anchor="NW")
     headings(ax, starts, {group: list(columns) for group, columns in maps.items()}, tile)
     ax.tick_params(length=0)
     key = ScalarMappable(cmap=blended_colours())
