@@ -25,8 +25,6 @@ from gradcam_report.config import (
 
 EVERY = [(chapter, name) for chapter in CHAPTERS for name in field_names(chapter)]
 
-# chapter, parameter, smallest and largest allowed, just too small and just too large (None: no such limit)
-
 
 def parsed(chapter: str, **given: Any) -> dict[str, Any]:
     """Every value that the chapter gets, flat."""
@@ -156,12 +154,7 @@ def test_parameters_that_contradict_one_another() -> None:
     assert parsed("gradcam", indices=[3])["selection"] == "index", "naming images is enough"
     assert "indices is empty" in refusal("gradcam", selection="index")
     assert "layers is empty" in refusal("gradcam", layers=[])
-
-
-def test_errors_are_shown_as_one_line_without_traceback() -> None:
-    assert ReportError("seed is -1; it must be at least 0.")._render_traceback_() == [
-        "ReportError: seed is -1; it must be at least 0."
-    ]
+    assert "run_dir is empty" in refusal("model", run_dir=" ")
 
 
 def checkout(folder: Path) -> Path:

@@ -1,13 +1,12 @@
 """The chapters about errors for runs with few errors or none, and without CIFAR-10."""
 
-import ast
 import shutil
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import numpy as np
 import pytest
+import reading
 from answers_by_hand import another_seed
 from PIL import Image
 
@@ -27,17 +26,7 @@ def execute(chapter: str, project: Path, **given: Any) -> tuple[dict[str, Any], 
     out = project / "out.ipynb"
     shutil.copy(BOOK / f"{chapter}.ipynb", project / "book")
     runner.execute(chapter, out, parse_params(chapter, {"run_dir": "runs/six"} | given).flat())
-    glued, texts = {}, []
-    for cell in nbformat.read(out, as_version=4).cells:
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            if "scrapbook" in output.get("metadata", {}):
-                glued[output.metadata.scrapbook.name] = ast.literal_eval(
-                    data["application/papermill.record/text/plain"]
-                )
-            else:
-                texts += [str(data.get("text/markdown", "")), str(data.get("text/html", ""))]
-    return glued, "\n".join(texts)
+    return reading.glued(out), "\n".join(reading.texts(out))
 
 
 def without_errors(folder: Path) -> None:

@@ -6,16 +6,14 @@ import os
 import pickle
 import socket
 import tarfile
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from serving import serve
 from torchvision.datasets import CIFAR10
 
 from gradcam_report.config import DataConfig, ReportError
@@ -148,13 +146,11 @@ def test_what_is_not_the_published_file_is_named_and_never_unpickled(
     else:
         unpack(project / "data" / FOLDER, published)
     path = project / "data" / (name if name == ARCHIVE else f"{FOLDER}/{name}")
-    path.write_bytes(pickle.dumps(Trap(project / "sprung")) if damage == "another" else published[name][:-1])
+    half = published[name][: len(published[name]) // 2]
+    path.write_bytes(pickle.dumps(Trap(project / "sprung")) if damage == "another" else half)
     if damage == "missing":
         path.unlink()
-        fault = f"{path} is missing" if name != ARCHIVE else "could not be downloaded"
-    else:
-        fault = f"{path} differs from the published"
-    with pytest.raises(ReportError, match=fault):
+    with pytest.raises(ReportError, match=f"{path if name == ARCHIVE else path.parent}|could not be downloaded"):
         datasets.load(DataConfig(dataset="cifar10"))
     assert not (project / "sprung").exists()
 
@@ -162,32 +158,18 @@ def test_what_is_not_the_published_file_is_named_and_never_unpickled(
 # Downloaded
 
 
-class Server(ThreadingHTTPServer):
-    """The university's server: what it holds, and the requests for it."""
-
-    def __init__(self, folder: Path) -> None:
-        requests = self.requests = list[str]()
-
-        class Handler(SimpleHTTPRequestHandler):
-            def log_message(self, format: str, *args: object) -> None:
-                requests.append(self.command)
-
-        super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
-
-
 @pytest.fixture
-def server(published: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def requests(published: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The methods of the requests that the university's server gets."""
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / ARCHIVE).write_bytes(published[ARCHIVE])
-    with Server(tmp_path / "served") as started:
-        monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{started.server_port}/{ARCHIVE}")
-        threading.Thread(target=started.serve_forever, daemon=True).start()
-        yield started
-        started.shutdown()
+    with serve(tmp_path / "served") as (address, requests):
+        monkeypatch.setattr(CIFAR10, "url", f"{address}/{ARCHIVE}")
+        yield requests
 
 
 def test_one_of_several_processes_downloads_and_a_killed_download_leaves_nothing(
-    project: Path, published: dict[str, bytes], server: Server, monkeypatch: pytest.MonkeyPatch
+    project: Path, published: dict[str, bytes], requests: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Threads stand for processes: each opens the lock's file for itself."""
     unpack(project / "data" / "cifar-10.part" / FOLDER, {"data_batch_1": b"half of"})
@@ -196,7 +178,7 @@ def test_one_of_several_processes_downloads_and_a_killed_download_leaves_nothing
     with ThreadPoolExecutor(3) as pool:
         sources = list(pool.map(lambda _: cifar10.locate(""), range(3)))
     assert sources == [project / "data" / FOLDER] * 3
-    assert server.requests.count("GET") == 2  # torchvision first asks where the address leads
+    assert requests.count("GET") == 2  # torchvision first asks where the address leads
     assert {path.name for path in (project / "data").iterdir()} == {FOLDER, ".cifar10.lock"}
     assert len(datasets.load(DataConfig()).train) == 25
 

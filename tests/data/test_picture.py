@@ -46,7 +46,7 @@ def test_every_mode_becomes_rgb_and_a_path_may_start_anywhere(project: Path, tmp
         ("empty.png", "cannot be read"),
         ("half.jpg", "cannot be read"),
         ("script.eps", "cannot be read"),  # Pillow would start another program
-        ("large.png", "with 10 x 11 pixels"),
+        ("large.png", "too many pixels"),
     ],
 )
 def test_what_is_no_picture_is_refused_in_a_sentence(project: Path, monkeypatch, path: str, fault: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sample_records import metrics, run_record
 from scipy import stats
 
 from gradcam_report import plots
@@ -15,7 +16,7 @@ from gradcam_report.execution.sweep import plan
 from gradcam_report.runs import io
 from gradcam_report.runs import sweep as records
 from gradcam_report.runs.folder import RunFolder
-from gradcam_report.runs.records import Metrics, Provenance, RunRecord, RunResult, TrainingRecipe
+from gradcam_report.runs.records import TrainingRecipe
 from gradcam_report.studies import sweep_results
 
 Score = Callable[[dict[str, Any]], float]
@@ -30,13 +31,8 @@ def train(folder: RunFolder, record: records.SweepRecord, point: records.SweepPo
     """Write the files of a finished training with this validation accuracy, and one that is never published."""
     place = folder / point.slug
     recipe = TrainingRecipe.of(plan.params_class("training").parse(record.parameters(point, folder)))
-    provenance = Provenance(finished="2026-01-01", seconds=10, compute="a test", data="", system="", versions={})
-    result = RunResult(lr_source="", classes=[])
-    counts = dict.fromkeys(("errors", "test_images", "train_images", "epochs", "parameters"), 3)
-    others = dict.fromkeys(Metrics.model_fields.keys() - counts.keys(), 0.5)
-    metrics = Metrics(**{**others, **counts, "val_accuracy": accuracy, "val_loss": 2 - accuracy})
-    io.write_json(place / "metrics.json", metrics)
-    io.write_json(place / "run.json", RunRecord(parameters=recipe, result=result, provenance=provenance))
+    io.write_json(place / "metrics.json", metrics(val_accuracy=accuracy, val_loss=2 - accuracy))
+    io.write_json(place / "run.json", run_record(**recipe.model_dump()))
     io.write_table(place / "history.csv", {"epoch": [1, 2], "val_accuracy": [accuracy / 3, accuracy]})
     mark = {"recipe": record.recipe(point), "finished": "", "seconds": 10.0, "host": "", "results": {}}
     io.write_json(place / records.DONE, mark)
@@ -179,11 +175,8 @@ def test_a_sweep_that_is_not_fit_to_be_published_is_refused(
 
 def test_the_published_sweep_holds_every_training_and_nothing_of_a_machine() -> None:
     record = records.read_trainings(str(Path(__file__).parents[2] / PUBLISHED_SWEEP))
-    assert record.fixed["dataset"] == "cifar10" and record.machine == {
-        "data_root": "",
-        "device": "auto",
-        "force": False,
-    }
+    machine = {"data_root": "", "device": "auto", "force": False}
+    assert record.fixed["dataset"] == "cifar10" and record.machine == machine
     for point in record.points:
         assert point.training is not None
         recipe = point.training.run.parameters.model_dump()

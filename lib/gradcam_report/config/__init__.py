@@ -36,5 +36,5 @@ from .groups import (
     SelectionConfig,
     SweepConfig,
 )
-from .paths import PUBLISHED, PUBLISHED_SWEEP, PUBLISHED_VARIANTS, input_path, project_root, user_path
+from .paths import PUBLISHED, PUBLISHED_SWEEP, PUBLISHED_VARIANTS, data_folder, input_path, project_root, user_path
 from .validation import Params

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from .errors import ReportError
 from .paths import PUBLISHED, PUBLISHED_SWEEP
-from .validation import Params, PathText
+from .validation import FolderText, Params, PathText
 
 Layer = Literal["layer1", "layer2", "layer3", "layer4"]
 LAYERS: tuple[Layer, ...] = ("layer1", "layer2", "layer3", "layer4")
@@ -18,13 +18,7 @@ LAYERS: tuple[Layer, ...] = ("layer1", "layer2", "layer3", "layer4")
 class RunConfig(Params):
     """Where results are kept: a folder, relative to the project's top."""
 
-    run_dir: PathText = PUBLISHED
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if not self.run_dir.strip():
-            raise ReportError("run_dir is empty; name a folder, as in -p run_dir runs/mine.")
-        return self
+    run_dir: FolderText = PUBLISHED
 
 
 class DeviceConfig(Params):
@@ -218,11 +212,5 @@ class SweepConfig(Params):
     There is no ranking by test images: a choice made by them would be cheating, that set is for the final number.
     """
 
-    sweep_dir: PathText = PUBLISHED_SWEEP
+    sweep_dir: FolderText = PUBLISHED_SWEEP
     metric: Literal["val_accuracy", "val_loss"] = "val_accuracy"
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if not self.sweep_dir.strip():
-            raise ReportError("sweep_dir is empty; name a folder, as in -p sweep_dir runs/sweep-training.")
-        return self

@@ -37,3 +37,15 @@ def input_path(text: str) -> Path:
     """A file to read that a user named: relative to the working directory if it is there, else as `user_path`."""
     path = Path(os.path.expanduser(text))
     return path.absolute() if path.exists() else user_path(text)
+
+
+def data_folder(parameter: str, value: str, variable: str, default: str) -> tuple[Path, str]:
+    """The folder of a data set that a user named, and by what: the parameter, or else the environment variable.
+
+    Without either, the `default` folder of the checkout and "". A folder that a user named is never created: it may be
+    mistyped.
+    """
+    for name, text in ((parameter, value), (variable, os.environ.get(variable, ""))):
+        if text:
+            return user_path(text), name
+    return project_root() / default, ""

@@ -10,7 +10,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, Val
 
 from .errors import ReportError, short
 
+
+def _folder(path: str, info: ValidationInfo) -> str:
+    if not path.strip():
+        raise ReportError(f"{info.field_name} is empty; name a folder, as in -p {info.field_name} runs/mine.")
+    return os.path.expanduser(path)
+
+
 PathText = Annotated[str, AfterValidator(os.path.expanduser)]  # "~" is the home folder
+FolderText = Annotated[str, AfterValidator(_folder)]  # likewise, and not empty
 EXPECTED = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
 
 

@@ -12,7 +12,8 @@ import shutil
 import socket
 import tarfile
 import urllib.request
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -20,8 +21,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from ..config import ReportError
-from .folders import data_folder
+from ..config import ReportError, data_folder
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FOLDER, ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
@@ -105,51 +105,25 @@ def read(source: Path, train: bool) -> tuple[Tensor, Tensor]:
     from torchvision.datasets import CIFAR10
 
     checksums = dict(CIFAR10.train_list if train else CIFAR10.test_list)
-    contents = _from_folder(source, checksums) if source.is_dir() else _from_archive(source, checksums)
+    remedy = f"to download CIFAR-10 anew, delete {source} and run again with -p data_root {source.parent}."
+    try:
+        contents = {n: (source / n).read_bytes() for n in checksums} if source.is_dir() else _unpack(source, checksums)
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise ReportError(f"CIFAR-10 in {source} cannot be read ({error}); {remedy}") from None
+    for name, checksum in checksums.items():
+        if hashlib.md5(contents[name], usedforsecurity=False).hexdigest() != checksum:
+            raise ReportError(f"{name} in {source} differs from the published file; {remedy}")
     batches = [pickle.loads(contents[name], encoding="latin1") for name in checksums]
     images = torch.from_numpy(np.concatenate([batch["data"] for batch in batches])).reshape(-1, 3, 32, 32)
     return images, torch.tensor([label for batch in batches for label in batch["labels"]])
 
 
-def _from_folder(folder: Path, checksums: Mapping[str, str]) -> dict[str, bytes]:
-    """The files of these names and MD5s as bytes."""
-    contents = {}
-    for name, checksum in checksums.items():
-        path = folder / name
-        try:
-            contents[name] = path.read_bytes()
-            fault = "" if _md5(contents[name]) == checksum else "differs from the published file"
-        except FileNotFoundError:
-            fault = "is missing"
-        except OSError as error:
-            fault = f"cannot be read ({error.strerror})"
-        if fault:
-            raise ReportError(
-                f"{path} {fault}; to download CIFAR-10 anew, delete {folder} and run again with -p data_root "
-                f"{folder.parent}."
-            )
-    return contents
-
-
-def _from_archive(archive: Path, checksums: Mapping[str, str]) -> dict[str, bytes]:
-    """The archive's files of these names as bytes; the archive's own MD5 vouches for them."""
-    from torchvision.datasets import CIFAR10
-
-    try:
-        with archive.open("rb") as file:
-            fault = "differs from the published one" if _md5(file.read()) != CIFAR10.tgz_md5 else ""
-    except OSError as error:
-        fault = f"cannot be read ({error.strerror})"
-    if fault:
-        raise ReportError(f"The archive {archive} {fault}; replace it, or delete it to download CIFAR-10 anew.")
-    contents = {}
+def _unpack(archive: Path, names: Iterable[str]) -> dict[str, bytes]:
+    """The archive's files of these names as bytes, empty where it has none."""
+    contents = dict.fromkeys(names, b"")
     with tarfile.open(archive) as tar:
         for member in tar:  # in the order of the file: going back in it would unpack it again
             name, packed = PurePosixPath(member.name).name, tar.extractfile(member)
-            if name in checksums and packed is not None:
+            if name in contents and packed is not None:
                 contents[name] = packed.read()
     return contents
-
-
-def _md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import ReportError
+from ..config import ReportError, data_folder
 from ..runs.io import write_atomic
-from .folders import data_folder
 
 Ints = NDArray[np.int64]
 RAW = "https://raw.githubusercontent.com"

@@ -1,5 +1,7 @@
 """A reader's own picture, turned into what the network can see."""
 
+import math
+
 import numpy as np
 import torch
 from PIL import Image, ImageOps
@@ -34,19 +36,16 @@ def _decode(path: str) -> Image.Image:
     """The whole picture as RGBA, upright."""
     try:
         with Image.open(input_path(path), formats=FORMATS) as opened:
-            width, height = opened.size
-            if width * height <= MAX_PIXELS:
-                return _eight_bits(ImageOps.exif_transpose(opened)).convert("RGBA")
+            if math.prod(opened.size) > MAX_PIXELS:
+                raise Image.DecompressionBombError
+            return _eight_bits(ImageOps.exif_transpose(opened)).convert("RGBA")
     except FileNotFoundError:
         raise ReportError(f"picture is {path!r}, but there is no such file; name a PNG or JPEG file.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ReportError(
-            f"picture is {path!r}, which has too many pixels; make it smaller, 32 x 32 are used."
-        ) from None
+        raise ReportError(f"picture is {path!r}: too many pixels; make it smaller, 32 x 32 are used.") from None
     except Exception as error:  # Pillow's decoders raise all kinds of errors for a broken file
         reason = " ".join(str(error).split())[:80]
         raise ReportError(f"picture is {path!r}, which cannot be read ({reason}); save it as PNG or JPEG.") from None
-    raise ReportError(f"picture is {path!r} with {width} x {height} pixels; make it smaller, 32 x 32 are used.")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -17,6 +17,6 @@ from .heatmaps import cam_grid, favouring_cells, margin_maps, overlay, overlay_s
 from .images import augmentations, class_samples, image_grid, nearest_neighbours
 from .learning_rate import accuracy_by_peak, lr_range_test, lr_schedule
 from .network import network
-from .style import LOOKS, Look, ReportFigure, use_style
+from .style import ReportFigure, use_style
 from .sweep import differences, sweep_curves, sweep_results
 from .training import SERIES, loss_by_step, recipe_comparison, singular_values, training_curves

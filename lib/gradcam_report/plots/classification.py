@@ -1,27 +1,18 @@
 """Classes: their images, their scores, and where their features lie."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..formatting import percent
-from .style import (
-    LABEL,
-    LIGHT,
-    Palette,
-    ReportFigure,
-    is_narrow,
-    new_figure,
-    palette,
-    stacked,
-    styled,
-    width,
-)
+from .style import LIGHT, ReportFigure, is_narrow, legend_outside, one_panel, palette, panels, styled, width
 
 
-def class_colours(colour: Palette) -> tuple[str, ...]:
+def class_colours() -> tuple[str, ...]:
     """Return ten colours that differ in hue or lightness; each class is also named at the middle of its points."""
+    colour = palette()
     more = ("#332288", "#882255", "#999933") if colour is LIGHT else ("#9C90F2", "#C94A7C", "#B5B54C")
     return (*colour.cycle()[:6], colour.yellow, *more)
 
@@ -33,34 +24,25 @@ def class_scores(precision: ArrayLike, recall: ArrayLike, f1: ArrayLike, classes
     Points, not bars: bars must start at zero, and would hide the differences between good scores.
 
     Args:
-        precision: float (C,), 0-1; nan for a class without images.
-        recall: likewise.
-        f1: likewise.
+        precision, recall, f1: float (C,), 0-1; nan for a class without images.
         classes: C names.
     """
     scores = 100 * np.array([precision, recall, f1], np.float64)
     rows, colour = np.arange(len(classes)), palette()
-    figure = new_figure(0.26 * len(classes) + (1.4 if is_narrow() else 0.9))
-    ax = figure.subplots()
+    figure, ax = one_panel(0.26 * len(classes) + (1.4 if is_narrow() else 0.9))
     ax.hlines(rows, scores.min(axis=0), scores.max(axis=0), color=colour.pale, linewidth=2)
     ax.plot(scores[0], rows, "o", color=colour.blue, markersize=6.5, label="precision")
     ax.plot(scores[1], rows, "s", color=colour.orange, markersize=6.5, label="recall")
     ax.plot(scores[2], rows, "|", color=colour.ink, markersize=11, markeredgewidth=2, label="F1, their harmonic mean")
+    beside: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center"}
     for row, value in enumerate(scores[2] / 100):
-        ax.text(
-            1.01,
-            row,
-            "no images" if np.isnan(value) else percent(value),
-            transform=ax.get_yaxis_transform(),
-            va="center",
-            fontsize=LABEL,
-        )
-    ax.text(1.01, -0.9, "F1", transform=ax.get_yaxis_transform(), va="center", fontsize=LABEL, weight="bold")
+        ax.text(1.01, row, "no images" if np.isnan(value) else percent(value), **beside)
+    ax.text(1.01, -0.9, "F1", weight="bold", **beside)
     ax.set_yticks(rows, classes)
     ax.set_ylim(len(classes) - 0.5, -0.5)
     ax.set_xlabel("score (%)")
     ax.tick_params(axis="y", length=0)
-    figure.legend(loc="outside upper center", ncols=1 if is_narrow() else 3)
+    legend_outside(figure, ax, "outside upper center", columns=3)
     return figure
 
 
@@ -79,9 +61,8 @@ def embedding(
         classes: at most ten names.
     """
     labels, wrong = np.asarray(labels), np.asarray(wrong, bool)
-    colour, shades = palette(), class_colours(palette())
-    figure, shape = stacked(len(points), width() / (1 if is_narrow() else len(points)), extra=0.5)
-    axes = figure.subplots(*shape, squeeze=False).ravel()
+    colour, shades = palette(), class_colours()
+    figure, axes = panels(len(points), width() / (1 if is_narrow() else len(points)), extra=0.5)
     for ax, (title, values) in zip(axes, points.items(), strict=True):
         xy = np.asarray(values, np.float64)
         for number, name in enumerate(classes):
@@ -89,11 +70,11 @@ def embedding(
             ax.scatter(*xy[own].T, s=5, color=shades[number], linewidths=0, alpha=0.7, rasterized=True)
             if own.any() and ax is axes[-1]:
                 box = {"facecolor": colour.page, "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
-                ax.text(*np.median(xy[own], axis=0), name, ha="center", va="center", fontsize=LABEL, weight="bold",
+                ax.text(*np.median(xy[own], axis=0), name, ha="center", va="center", weight="bold",
                         bbox=box, zorder=5)  # fmt: skip
         ax.scatter(*xy[wrong].T, s=16, facecolors="none", edgecolors=colour.ink, linewidths=0.6, label="misclassified")
         ax.set(title=title, xticks=[], yticks=[])
         ax.grid(visible=False)
         ax.spines[:].set_color(colour.pale)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center")
+    legend_outside(figure, axes[0], "outside lower center", columns=1)
     return figure

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..formatting import percent
-from .style import LABEL, ReportFigure, is_narrow, new_figure, palette, styled
+from .style import DASHED, ReportFigure, is_narrow, legend_outside, new_figure, one_panel, palette, styled
+
+MARKS = (0.5, 0.8, 0.9, 1.0)  # shares of the answers at which their accuracy is written
 
 
 @styled
@@ -33,7 +35,7 @@ def reliability(panels: Mapping[str, Sequence[ArrayLike]]) -> ReportFigure:
                label="accuracy")  # fmt: skip
         ax.bar(left[filled], gap, width[filled], bottom=right, align="edge", color=colour.vermillion, alpha=0.35,
                hatch="///", edgecolor=colour.page, label="gap to the mean confidence")  # fmt: skip
-        ax.plot([0, 100], [0, 100], color=colour.grey, linewidth=1, linestyle=(0, (4, 2)))
+        ax.plot([0, 100], [0, 100], color=colour.grey, linewidth=1, linestyle=DASHED)
         ax.set(xlim=(0, 100), ylim=(0, 100), title=title)
         below.bar(left, 100 * count / count.sum(), width, align="edge", color=colour.grey, edgecolor=colour.page)
         below.set(ylim=(0, 100), xlabel="confidence (%)")
@@ -45,27 +47,23 @@ def reliability(panels: Mapping[str, Sequence[ArrayLike]]) -> ReportFigure:
 
 
 @styled
-def selective_accuracy(
-    coverage: ArrayLike, accuracy: ArrayLike, marks: Sequence[float] = (0.5, 0.8, 0.9, 1.0)
-) -> ReportFigure:
+def selective_accuracy(coverage: ArrayLike, accuracy: ArrayLike) -> ReportFigure:
     """Draw the accuracy on the most confident predictions against their share of all predictions.
 
     Args:
         coverage: float (N,), 0-1, increasing.
         accuracy: float (N,), 0-1.
-        marks: coverages at which the accuracy is written.
     """
     coverage, accuracy = np.asarray(coverage, np.float64), np.asarray(accuracy, np.float64)
-    figure = new_figure(2.8)
-    ax = figure.subplots()
+    figure, ax = one_panel(2.8)
     start = np.searchsorted(coverage, 0.02)  # the accuracy of a handful of answers is noise
     ax.plot(100 * coverage[start:], 100 * accuracy[start:], color=palette().blue, linewidth=2)
-    for mark in marks:
+    for mark in MARKS:
         at = min(int(np.searchsorted(coverage, mark)), len(coverage) - 1)
         point = (100 * coverage[at], 100 * accuracy[at])
         ax.plot(*point, "o", color=palette().vermillion)
         ax.annotate(percent(accuracy[at], 2), point, xytext=(-4, -5), textcoords="offset points", ha="right",
-                    va="top", fontsize=LABEL)  # fmt: skip
+                    va="top")  # fmt: skip
     low = min(99.0, 100 * float(accuracy[start:].min()))
     ax.set(xlim=(0, 101), ylim=(max(0, low - 0.25 * (100 - low)), 100 + 0.05 * (100 - low)))
     ax.set(xlabel="images answered, the surest first (%)", ylabel="accuracy on these images (%)")
@@ -84,8 +82,7 @@ def human_agreement(confidence: ArrayLike, shares: ArrayLike, kinds: ArrayLike, 
     """
     confidence, shares, kinds = np.asarray(confidence, np.float64), np.asarray(shares, np.float64), np.asarray(kinds)
     colours = palette()
-    figure = new_figure(4.4 if is_narrow() else 3.8)
-    ax = figure.subplots()
+    figure, ax = one_panel(4.4 if is_narrow() else 3.8)
     styles = zip(names, (colours.vermillion, colours.orange, colours.blue, colours.green), "sD^o", strict=False)
     for number, (name, colour, marker) in enumerate(styles):
         own = kinds == number
@@ -95,5 +92,5 @@ def human_agreement(confidence: ArrayLike, shares: ArrayLike, kinds: ArrayLike, 
         ax.text(0.5, 0.5, "nobody was asked about these images", ha="center", va="center", transform=ax.transAxes)
     ax.set(xlim=(0, 100), ylim=(-3, 103))
     ax.set(xlabel="the network's confidence in its answer (%)", ylabel="people who chose the label (%)")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=1 if is_narrow() else len(names))
+    legend_outside(figure, ax, "outside lower center", columns=len(names))
     return figure

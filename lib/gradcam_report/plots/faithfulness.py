@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from .style import LABEL, ReportFigure, is_narrow, new_figure, palette, readable_on, stacked, styled
+from .style import LABEL, ReportFigure, is_narrow, new_figure, palette, panels, readable_on, styled
 
 Estimate = tuple[float, float, float]  # mean, and both ends of its 95 % interval
 MARKERS = "os^DvPX"  # with the colours of `Palette.cycle`
@@ -17,22 +17,21 @@ BASELINE_DASHES = ((0, (4, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)), (0, (8, 2)
 
 @styled
 def mean_scores(
-    panels: Mapping[str, Mapping[str, Estimate]], baselines: Collection[str], lower_is_better: Collection[str] = ()
+    scores: Mapping[str, Mapping[str, Estimate]], baselines: Collection[str], lower_is_better: Collection[str] = ()
 ) -> ReportFigure:
     """Draw the mean score of each explainer with its 95 % interval, and a line at the best baseline.
 
     Args:
-        panels: metric -> explainer -> (mean, low, high); the same explainers in every panel, in the order of the rows.
+        scores: metric -> explainer -> (mean, low, high); the same explainers in every panel, in the order of the rows.
         baselines: the explainers that do not use the network; drawn in grey.
         lower_is_better: the metrics in which a low score is a good one.
     """
-    names = list(next(iter(panels.values())))
+    names = list(next(iter(scores.values())))
     colours = palette()
-    figure, shape = stacked(len(panels), 0.9 + 0.2 * len(names))
-    axes = figure.subplots(*shape, sharey=True, squeeze=False).ravel()
+    figure, axes = panels(len(scores), 0.9 + 0.2 * len(names), sharey=True)
     rows, is_baseline = np.arange(len(names)), np.array([name in baselines for name in names])
-    for ax, (metric, scores) in zip(axes, panels.items(), strict=True):
-        values = np.array([scores[name] for name in names], np.float64)
+    for ax, (metric, estimates) in zip(axes, scores.items(), strict=True):
+        values = np.array([estimates[name] for name in names], np.float64)
         for chosen, colour, marker in ((~is_baseline, colours.blue, "o"), (is_baseline, colours.grey, "s")):
             reach = np.abs(values[chosen, 1:] - values[chosen, :1]).T
             ax.errorbar(values[chosen, 0], rows[chosen], xerr=reach, fmt=marker, color=colour, markersize=4.5,
@@ -106,8 +105,7 @@ def deletion_insertion(curves: Mapping[str, Mapping[str, ArrayLike]], baselines:
             explainers besides four baselines.
         baselines: the explainers that do not use the network.
     """
-    figure, shape = stacked(len(curves), 2.8 if is_narrow() else 3.4, extra=1.2 if is_narrow() else 0)
-    axes = figure.subplots(*shape, sharey=True, squeeze=False).ravel()
+    figure, axes = panels(len(curves), 2.8 if is_narrow() else 3.4, extra=1.2 if is_narrow() else 0, sharey=True)
     for ax, (experiment, lines) in zip(axes, curves.items(), strict=True):
         steps = len(np.asarray(next(iter(lines.values()))))
         percents = {name: 100 * np.asarray(values) for name, values in lines.items()}

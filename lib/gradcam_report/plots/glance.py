@@ -8,8 +8,7 @@ from numpy.typing import ArrayLike
 from ..formatting import percent, signed
 from .cards import Card, draw_margin, place, write
 from .heatmaps import blended_colours, overlay
-from .images import to_hwc
-from .style import LABEL, SMALL, ReportFigure, is_narrow, palette, styled, wrap
+from .style import SMALL, ReportFigure, is_narrow, palette, styled, wrap
 
 Corner = tuple[float, float]  # inches from the left and from the top
 
@@ -32,23 +31,13 @@ class Layout:
 
 
 WIDE = Layout(
-    size=(7.2, 5.3),
-    side=1.64,
-    headings=(0.05, 2.68),
-    first=((0.05, 0.78), (1.87, 0.78)),
-    case=((0.05, 3.41), (1.87, 3.41), (3.69, 3.41), (5.51, 3.41)),
-    key=(3.69, 0.8),
-    shares_key=(5.51, 5.08),
-)
+    size=(7.2, 5.3), side=1.64, headings=(0.05, 2.68), first=((0.05, 0.78), (1.87, 0.78)),
+    case=((0.05, 3.41), (1.87, 3.41), (3.69, 3.41), (5.51, 3.41)), key=(3.69, 0.8), shares_key=(5.51, 5.08),
+)  # fmt: skip
 PHONE = Layout(
-    size=(3.1, 7.95),
-    side=1.45,
-    headings=(0.05, 3.6),
-    first=((0.05, 0.9), (1.6, 0.9)),
-    case=((0.05, 4.45), (1.6, 4.45), (0.05, 6.15), (1.6, 6.15)),
-    key=(0.05, 2.46),
-    shares_key=(1.6, 7.68),
-)
+    size=(3.1, 7.95), side=1.45, headings=(0.05, 3.6), first=((0.05, 0.9), (1.6, 0.9)),
+    case=((0.05, 4.45), (1.6, 4.45), (0.05, 6.15), (1.6, 6.15)), key=(0.05, 2.46), shares_key=(1.6, 7.68),
+)  # fmt: skip
 
 
 @styled
@@ -62,29 +51,23 @@ def at_a_glance(first: Card, case: Card, method: str = "Grad-CAM") -> ReportFigu
     """
     layout = PHONE if is_narrow() else WIDE
     figure = ReportFigure(figsize=layout.size)
-    for card, top in zip((first, case), layout.headings, strict=True):
+    for card, top, places in zip((first, case), layout.headings, (layout.first, layout.case[:3]), strict=True):
         write(figure, 0.05, top, heading(card), va="top", fontsize=10.5, fontweight="bold")
-        write(figure, 0.05, top + 0.22, answers(card), va="top", fontsize=LABEL, linespacing=1.3)
+        write(figure, 0.05, top + 0.22, answers(card), va="top", linespacing=1.3)
+        image = card.image.transpose(1, 2, 0)
+        shown: list[tuple[ArrayLike, str]] = [(image, "the image")]
+        for target, number in (("predicted", card.predicted), ("contrast", card.contrast)):
+            last = max(card.maps[target])
+            shown.append((overlay(image, card.maps[target][last]), f"{method} for {card.classes[number]}"))
+        for corner, (picture, title) in zip(places, shown, strict=False):  # the right answer has room for one map
+            ax = place(figure, *corner, layout.side, layout.side)
+            ax.imshow(picture, interpolation="nearest")
+            ax.set_title(wrap(title, layout.side + 0.16), **SMALL, pad=3)
 
     predicted, contrast = case.classes[case.predicted], case.classes[case.contrast]
-    shown = [
-        (layout.first[0], to_hwc(first.image[None])[0], "the image"),
-        (layout.first[1], last_map(first, "predicted"), f"{method} for {first.classes[first.predicted]}"),
-        (layout.case[0], to_hwc(case.image[None])[0], "the image"),
-        (layout.case[1], last_map(case, "predicted"), f"{method} for {predicted}"),
-        (layout.case[2], last_map(case, "contrast"), f"{method} for {contrast}"),
-    ]
-    for corner, picture, title in shown:
-        ax = place(figure, *corner, layout.side, layout.side)
-        ax.imshow(picture, interpolation="nearest")
-        ax.set_title(wrap(title, layout.side + 0.16), **SMALL, pad=3)
-    draw_margin(
-        place(figure, *layout.case[3], layout.side, layout.side),
-        case,
-        wrap(f"{predicted} minus {contrast}: {signed(case.margin)}", layout.side + 0.16),
-    )
-    layer = max(first.maps["predicted"])
-    where = "layer4, the network’s last stage," if layer == "layer4" else layer
+    title = wrap(f"{predicted} minus {contrast}: {signed(case.margin)}", layout.side + 0.16)
+    draw_margin(place(figure, *layout.case[3], layout.side, layout.side), case, title)
+    where = "layer4, the network’s last stage," if last == "layer4" else last
     explain_maps(figure, layout, f"{method} colours the cells of {where} by how much they speak for one class.")
     name_sides(figure, layout, case)
     return figure
@@ -110,21 +93,15 @@ def answers(card: Card) -> str:
     return f"Network: {network}{gap}People: {card.votes[asked]} of {card.votes.sum()} say {card.classes[asked]}"
 
 
-def last_map(card: Card, target: str) -> ArrayLike:
-    """Return the map of a card's class at its last layer over the image."""
-    maps = card.maps[target]
-    return overlay(to_hwc(card.image[None])[0], maps[max(maps)])
-
-
 def explain_maps(figure: ReportFigure, layout: Layout, words: str) -> None:
     """Explain the colours of the maps."""
     left, top = layout.key
     across = layout.size[0] - left - 0.1
-    write(figure, left, top, wrap(words, across), va="top", fontsize=LABEL, linespacing=1.35)
+    write(figure, left, top, wrap(words, across), va="top", linespacing=1.35)
     bar = place(figure, left, top + 0.52, across, 0.13)
     bar.imshow(np.linspace(0, 1, 256)[None], cmap=blended_colours(), aspect="auto")
-    write(figure, left, top + 0.7, "not at all", va="top", fontsize=LABEL)
-    write(figure, left + across, top + 0.7, "most", va="top", ha="right", fontsize=LABEL)
+    write(figure, left, top + 0.7, "not at all", va="top")
+    write(figure, left + across, top + 0.7, "most", va="top", ha="right")
 
 
 def name_sides(figure: ReportFigure, layout: Layout, case: Card) -> None:
@@ -135,4 +112,4 @@ def name_sides(figure: ReportFigure, layout: Layout, case: Card) -> None:
     for number, (colour, kind) in enumerate(sides):
         place(figure, left + 0.82 * number, top, 0.13, 0.13).set_facecolor(colour)
         name = case.classes[kind].replace(" ", "\n")
-        write(figure, left + 0.82 * number + 0.18, top + 0.065, name, va="center", fontsize=LABEL, linespacing=1.0)
+        write(figure, left + 0.82 * number + 0.18, top + 0.065, name, va="center", linespacing=1.0)

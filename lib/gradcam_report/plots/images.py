@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from numpy.typing import ArrayLike, NDArray
 
-from .style import LABEL, SMALL, ReportFigure, bare, is_narrow, new_figure, palette, styled, text_width, width, wrap
+from .style import SMALL, ReportFigure, bare, is_narrow, new_figure, one_panel, palette, styled, text_width, width, wrap
 
 LINE = 0.16  # inches that a line of text takes
+PER_CLASS = 6  # images of a class
 
 
 def to_hwc(images: ArrayLike) -> NDArray[np.uint8]:
@@ -78,35 +79,33 @@ def image_grid(images: ArrayLike, titles: Sequence[str], columns: int = 5, note:
     for ax in grid[len(tiles) :]:
         ax.set_axis_off()
     if note:
-        figure.supxlabel(wrap(note, width()), fontsize=LABEL, color=palette().grey)
+        figure.supxlabel(wrap(note, width()), color=palette().grey)
     return figure
 
 
 @styled
-def class_samples(images: ArrayLike, labels: ArrayLike, classes: Sequence[str], per_class: int = 6) -> ReportFigure:
+def class_samples(images: ArrayLike, labels: ArrayLike, classes: Sequence[str]) -> ReportFigure:
     """Draw the first images of each class, one class per column; on a phone one class per row.
 
     Args:
         images: uint8 (N, 3, H, W) or (N, H, W, 3), 0-255.
         labels: int (N,), positions in `classes`.
-        classes: names, one column each; a class with fewer than `per_class` images leaves its column's end empty.
-        per_class: images per class.
+        classes: names, one column each; a class with fewer than `PER_CLASS` images leaves its column's end empty.
     """
     tiles, labels = to_hwc(images), np.asarray(labels)
-    ordered = np.full((len(classes), per_class, *tiles.shape[1:]), page_colour(), np.uint8)
+    ordered = np.full((len(classes), PER_CLASS, *tiles.shape[1:]), page_colour(), np.uint8)
     for label in range(len(classes)):
-        found = tiles[labels == label][:per_class]
+        found = tiles[labels == label][:PER_CLASS]
         ordered[label, : len(found)] = found
     longest = max(map(text_width, classes))
     if is_narrow():
-        tile, rotation, extra = (width() - longest - 0.2) / per_class, 0, 0.1
+        tile, rotation, extra = (width() - longest - 0.2) / PER_CLASS, 0, 0.1
         tall = tile * len(classes)
     else:
         tile = width() / len(classes)
         rotation, extra = (25, 0.7) if longest > tile else (0, 0.3)
-        tall, ordered = tile * per_class, ordered.swapaxes(0, 1)
-    figure = new_figure(tall + extra)
-    ax = figure.subplots()
+        tall, ordered = tile * PER_CLASS, ordered.swapaxes(0, 1)
+    figure, ax = one_panel(tall + extra)
     canvas = mosaic(ordered.reshape(-1, *tiles.shape[1:]), ordered.shape[1], fill=page_colour())
     ax.imshow(canvas, interpolation="nearest")
     bare(ax)
@@ -122,15 +121,15 @@ def class_samples(images: ArrayLike, labels: ArrayLike, classes: Sequence[str], 
 
 
 @styled
-def augmentations(original: ArrayLike, variants: ArrayLike, columns: int = 6) -> ReportFigure:
+def augmentations(original: ArrayLike, variants: ArrayLike) -> ReportFigure:
     """Draw one image beside its augmented variants, on a phone above them.
 
     Args:
         original: uint8 (3, H, W) or (H, W, 3), 0-255.
         variants: uint8 (K, 3, H, W) or (K, H, W, 3), 0-255.
-        columns: variants per row.
     """
     image, tiles = to_hwc(np.asarray(original)[None])[0], to_hwc(variants)
+    columns = 6
     rows = math.ceil(len(tiles) / columns)
     if is_narrow():
         tile, share = (width() - 0.2) / columns, 2
@@ -164,7 +163,12 @@ def nearest_neighbours(
     tiles, near = to_hwc(images), np.asarray(near)
     count = near.shape[1]
     rows, columns = (2, math.ceil(count / 2) + 1) if is_narrow() else (1, count + 1)
-    figure = new_figure(_neighbours_height(len(tiles), rows, columns, row_titles))
+    if is_narrow():
+        height = len(tiles) * (2 * (width() / columns + 0.1) + 0.1) + 0.2
+    else:
+        tile = min(1.0, (width() - max(map(text_width, row_titles)) - 0.4) / (columns + 0.3))
+        height = (tile + 0.2) * len(tiles) + 0.3
+    figure = new_figure(height)
     axes = figure.subplots(rows * len(tiles), columns, squeeze=False)
     for row, (image, title) in enumerate(zip(tiles, row_titles, strict=True)):
         own, *free = axes[rows * row : rows * (row + 1)].ravel()
@@ -177,16 +181,8 @@ def nearest_neighbours(
             ax.set_title(text, **SMALL, pad=2, loc="center")
             bare(ax)
         if rows == 1:
-            own.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=LABEL, labelpad=4)
+            own.set_ylabel(title, **SMALL, rotation=0, ha="right", va="center", labelpad=4)
         else:
             below = axes[rows * row + 1, 0]
-            below.text(0, 1, wrap(title, width() / columns), transform=below.transAxes, va="top", fontsize=LABEL)
+            below.text(0, 1, wrap(title, width() / columns), transform=below.transAxes, va="top")
     return figure
-
-
-def _neighbours_height(count: int, rows: int, columns: int, titles: Sequence[str]) -> float:
-    """Return the height in inches of `count` images, each with `rows` rows of `columns` pictures."""
-    if rows == 1:
-        tile = min(1.0, (width() - max(map(text_width, titles)) - 0.4) / (columns + 0.3))
-        return (tile + 0.2) * count + 0.3
-    return count * (2 * (width() / columns + 0.1) + 0.1) + 0.2

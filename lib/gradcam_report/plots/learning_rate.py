@@ -9,7 +9,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from .style import LABEL, ReportFigure, is_narrow, new_figure, palette, styled, text_width, width, wrap
+from .style import DASHED, ReportFigure, is_narrow, one_panel, palette, styled, text_width, width, wrap
 
 
 def loss_limits(losses: NDArray[np.float64], smoothed: NDArray[np.float64]) -> tuple[float, float]:
@@ -35,7 +35,7 @@ def mark_rules(ax: Axes, suggestions: Mapping[str, float], chosen: str) -> None:
         lr, used = suggestions[name], name == chosen
         text = f" {name} {lr:.3g} "
         outside = (np.log(lr) - low) / (high - low) + text_width(text, 9) / (width() - 0.8) > 1
-        line: dict[str, Any] = {"color": colour.grey, "linewidth": 1.0, "linestyle": (0, (4, 2))}
+        line: dict[str, Any] = {"color": colour.grey, "linewidth": 1.0, "linestyle": DASHED}
         if used:
             line = {"color": colour.vermillion, "linewidth": 2.0, "linestyle": "-"}
         ax.axvline(lr, gid=f"rule:{name}", **line)
@@ -49,7 +49,6 @@ def mark_rules(ax: Axes, suggestions: Mapping[str, float], chosen: str) -> None:
             va="center",
             color=colour.vermillion_text if used else colour.ink,
             weight="bold" if used else "normal",
-            fontsize=LABEL,
             zorder=20 - row,  # a name hides the lines that pass behind it on their way up
             bbox={"facecolor": colour.page, "edgecolor": "none", "pad": 0},
             arrowprops={"arrowstyle": "-", "shrinkA": 0, "shrinkB": 0, "relpos": (float(outside), 0.5), **line},
@@ -73,8 +72,7 @@ def lr_range_test(
         raise ValueError(f"the chosen rule {chosen!r} is not among {', '.join(suggestions)}")
     lrs, losses, smoothed = (np.asarray(values, np.float64) for values in (lrs, losses, smoothed))
     colour = palette()
-    figure = new_figure(3.5 + 0.2 * len(suggestions))
-    ax = figure.subplots()
+    figure, ax = one_panel(3.5 + 0.2 * len(suggestions))
     ax.plot(lrs, losses, color=colour.pale, linewidth=0.8, label="each batch")
     ax.plot(lrs, smoothed, color=colour.blue, linewidth=2.2, label="smoothed")
     ax.set_xscale("log")
@@ -113,17 +111,16 @@ def accuracy_by_peak(
     """
     lrs, percents = np.asarray(lrs, np.float64), 100 * np.asarray(accuracies, np.float64)
     known = {name: lr for name, lr in suggestions.items() if lr is not None}
-    figure = new_figure(3.0 + 0.2 * len(known))
-    ax = figure.subplots()
+    figure, ax = one_panel(3.0 + 0.2 * len(known))
     ax.plot(lrs, percents, color=palette().blue, marker="o")
     best = int(percents.argmax())
     for number, (lr, value) in enumerate(zip(lrs, percents, strict=True)):
         if is_narrow() and number not in (0, best, len(lrs) - 1):
             continue  # a phone has no room for all numbers
         weight = "bold" if number == best else "normal"
-        ax.annotate(f"{value:.1f}", (lr, value), xytext=(0, -12), textcoords="offset points", ha="center",
-                    fontsize=LABEL, weight=weight, zorder=5,
-                    path_effects=[withStroke(linewidth=3, foreground=palette().page)])  # fmt: skip
+        halo = [withStroke(linewidth=3, foreground=palette().page)]
+        ax.annotate(f"{value:.1f}", (lr, value), (0, -12), textcoords="offset points", ha="center", weight=weight,
+                    zorder=5, path_effects=halo)  # fmt: skip
     ax.set_xscale("log")
     ax.set_xlim(0.8 * min([lrs.min(), *known.values()]), 1.25 * max([lrs.max(), *known.values()]))
     reach = float(np.ptp(percents)) or 1.0
@@ -146,8 +143,7 @@ def lr_schedule(steps: ArrayLike, lrs: ArrayLike, epochs: float) -> ReportFigure
     steps, lrs = np.asarray(steps, np.float64), np.asarray(lrs, np.float64)
     position = steps * epochs / (steps[-1] + 1)
     peak = int(lrs.argmax())
-    figure = new_figure(2.6)
-    ax = figure.subplots()
+    figure, ax = one_panel(2.6)
     ax.plot(position, lrs, color=palette().blue, linewidth=2)
     ax.plot(position[peak], lrs[peak], "o", color=palette().vermillion)
     offset, side = (-9, "right") if position[peak] > 0.6 * epochs else (9, "left")

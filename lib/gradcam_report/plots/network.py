@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from .style import LABEL, ReportFigure, is_narrow, new_figure, palette, styled
+from .style import ReportFigure, is_narrow, one_panel, palette, styled
 
 Stage = tuple[str, int, int]  # name, channels, cells of a side
 
@@ -28,8 +28,7 @@ def network(stages: Sequence[Stage], outputs: int) -> ReportFigure:
         outputs: the number of logits.
     """
     count = len(stages)
-    figure = new_figure(0.75 * (count + 1) if is_narrow() else 1.75)
-    ax = figure.subplots()
+    figure, ax = one_panel(0.75 * (count + 1) if is_narrow() else 1.75)
     ax.set_axis_off()
     ax.set_aspect("equal")
     arrow = {"arrowstyle": "->", "color": palette().ink, "linewidth": 1.1}
@@ -46,7 +45,7 @@ def network(stages: Sequence[Stage], outputs: int) -> ReportFigure:
             ax.text(*at, text, va="center")
         elif cells:
             ax.text(left + 0.5, 1.12, name, ha="center", weight="bold")
-            ax.text(left + 0.5, -0.3, shape, ha="center", fontsize=LABEL)
+            ax.text(left + 0.5, -0.3, shape, ha="center")
         else:
             ax.text(left + 0.08, 0.5, f"mean,\nlinear,\n{shape}", va="center")
     ax.set_xlim(-0.1, 5.2 if is_narrow() else 1.6 * count + 1.0)

@@ -8,24 +8,26 @@ import base64
 import functools
 import io
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, ParamSpec
+from typing import Any, Literal, ParamSpec
 
 import matplotlib
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 DPI = 200
 SHADES = 0.3  # mean error, of 255, that a palette may cost
 SCREEN_DPI = 100  # CSS pixels per inch of figure: a figure of 7.2 inches is shown 720 CSS pixels wide, in 1440 dots
 WIDE, NARROW = 7.2, 3.1  # inches; a phone of 360 CSS pixels leaves 312 for the text
+DASHED = (0, (4, 2))
 
 
 @dataclass(frozen=True)
@@ -70,25 +72,16 @@ DARK = Palette(
 class Look:
     """What a figure is drawn for: a light or a dark page, a screen or a phone."""
 
-    dark: bool = False
+    palette: Palette
     narrow: bool = False
 
-    @property
-    def name(self) -> str:
-        """The version's name in a notebook: "light", "dark", "light-narrow" or "dark-narrow"."""
-        return ("dark" if self.dark else "light") + "-narrow" * self.narrow
 
-    @property
-    def palette(self) -> Palette:
-        """The theme's colours."""
-        return DARK if self.dark else LIGHT
-
-
-LOOKS = tuple(Look(dark, narrow) for narrow in (False, True) for dark in (False, True))
-_LOOK: ContextVar[Look] = ContextVar("look", default=LOOKS[0])
+# By their names in a notebook; what is drawn first is light and wide.
+LOOKS = {"light": Look(LIGHT), "dark": Look(DARK), "light-narrow": Look(LIGHT, True), "dark-narrow": Look(DARK, True)}
+_LOOK: ContextVar[Look] = ContextVar("look", default=LOOKS["light"])
 
 P = ParamSpec("P")
-LABEL = 8.5  # points of the smallest text: 11 CSS pixels where the page leaves a figure 672 of its 720
+LABEL = 8.5  # points of every text but titles: 11 CSS pixels where the page leaves a figure 672 of its 720
 SMALL: dict[str, Any] = {"fontsize": LABEL, "fontweight": "normal"}  # titles of tiles
 
 
@@ -104,14 +97,12 @@ def settings(colours: Palette) -> dict[Any, Any]:
         "figure.constrained_layout.w_pad": 0.08,
         "figure.constrained_layout.h_pad": 0.08,
         "font.family": "DejaVu Sans",  # ships with matplotlib: the same figure on every machine
-        "font.size": 9,
+        "font.size": LABEL,
+        "figure.labelsize": "medium",
         "axes.titlesize": 9,
         "axes.titlelocation": "left",
         "axes.titleweight": "bold",
         "axes.labelsize": 9,
-        "xtick.labelsize": LABEL,
-        "ytick.labelsize": LABEL,
-        "legend.fontsize": LABEL,
         "legend.frameon": False,
         "axes.spines.top": False,
         "axes.spines.right": False,
@@ -125,23 +116,21 @@ def settings(colours: Palette) -> dict[Any, Any]:
     }
 
 
-STYLE = settings(LIGHT)
-
-
 class ReportFigure(Figure):
     """A figure outside pyplot that encodes itself for notebooks, whatever backend is active.
 
     Without pyplot nothing has to be closed and no figure is shown twice.
     """
 
-    look = LOOKS[0]
-    looks: tuple[Look, ...] = LOOKS[:1]
-    redraw: Callable[[Look], "ReportFigure"]
-    """Draws the same content for another of the `looks`."""
+    look = "light"
+    redraw: Callable[[str], "ReportFigure"] | None = None
+    """Draws the same content for another of the `LOOKS`."""
 
     def versions(self) -> dict[str, "ReportFigure"]:
         """Return the figure's versions by their names: this one, and those for dark pages and for phones."""
-        return {look.name: self if look == self.look else self.redraw(look) for look in self.looks}
+        if self.redraw is None:
+            return {self.look: self}
+        return {look: self if look == self.look else self.redraw(look) for look in LOOKS}
 
     @property
     def css_size(self) -> tuple[int, int]:
@@ -166,10 +155,10 @@ class ReportFigure(Figure):
 
         They do for a chart, whose lines are smoothed in shades that nobody tells apart; not for photographs.
         """
-        drawn = io.BytesIO()
-        with matplotlib.rc_context(settings(self.look.palette)):  # what matplotlib draws late has the same colours
-            self.savefig(drawn, format="png", dpi=DPI, bbox_inches=None, pil_kwargs={"compress_level": 1})
-        image = Image.open(drawn).convert("RGB")
+        canvas = FigureCanvasAgg(self)
+        with matplotlib.rc_context(settings(LOOKS[self.look].palette)):  # some parts are only drawn now
+            canvas.draw()
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
         reduced = image.quantize(256, dither=Image.Dither.NONE)
         error = np.abs(np.asarray(image, np.int16) - np.asarray(reduced.convert("RGB"), np.int16)).mean()
         return reduced if error < SHADES else image
@@ -197,17 +186,17 @@ def styled(draw: Callable[P, ReportFigure]) -> Callable[P, ReportFigure]:
 
     @functools.wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> ReportFigure:
-        def version(look: Look) -> ReportFigure:
-            before = _LOOK.set(look)
+        def version(look: str) -> ReportFigure:
+            before = _LOOK.set(LOOKS[look])
             try:
-                with matplotlib.rc_context(settings(look.palette)):
+                with matplotlib.rc_context(settings(LOOKS[look].palette)):
                     figure = draw(*args, **kwargs)
             finally:
                 _LOOK.reset(before)
-            figure.look, figure.looks, figure.redraw = look, LOOKS, version
+            figure.look, figure.redraw = look, version
             return figure
 
-        return version(LOOKS[0])
+        return version("light")
 
     return drawn
 
@@ -229,7 +218,7 @@ def width() -> float:
 
 def use_style() -> None:
     """Apply the style sheet to the session's matplotlib settings, for figures drawn by hand next to ours."""
-    matplotlib.rcParams.update(STYLE)
+    matplotlib.rcParams.update(settings(LIGHT))
 
 
 def new_figure(height: float) -> ReportFigure:
@@ -237,13 +226,35 @@ def new_figure(height: float) -> ReportFigure:
     return ReportFigure(figsize=(width(), height), layout="constrained")
 
 
-def stacked(count: int, height: float, extra: float = 0.0) -> tuple[ReportFigure, tuple[int, int]]:
-    """Return a figure for `count` panels of that height, and its (rows, columns).
+def one_panel(height: float) -> tuple[ReportFigure, Axes]:
+    """Return a figure of that height in inches, and its axes."""
+    figure = new_figure(height)
+    return figure, figure.subplots()
 
-    The panels stand side by side, on a phone below each other; `extra` inches are for a legend.
+
+def panels(count: int, height: float, extra: float = 0.0, **options: Any) -> tuple[ReportFigure, NDArray[np.object_]]:
+    """Return a figure, and the axes of `count` panels of that height in inches; `extra` inches are for a legend.
+
+    The panels stand side by side, on a phone below each other. `options` are those of `Figure.subplots`.
     """
-    shape = (count, 1) if is_narrow() else (1, count)
-    return new_figure(shape[0] * height + extra), shape
+    rows, columns = (count, 1) if is_narrow() else (1, count)
+    figure = new_figure(rows * height + extra)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options).ravel()
+
+
+def legend_outside(
+    figure: Figure, ax: Axes, loc: Literal["outside upper center", "outside lower center"], columns: int
+) -> None:
+    """Give the figure a legend of one panel's artists outside the panels, on a phone in one column."""
+    handles, names = ax.get_legend_handles_labels()
+    figure.legend(handles, names, loc=loc, ncols=1 if is_narrow() else columns)
+
+
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
+    """Name the places 0, 1, ... of the y axis, without ticks and grid lines."""
+    ax.set_yticks(range(len(names)), names)
+    ax.grid(visible=False, axis="y")
+    ax.tick_params(axis="y", length=0)
 
 
 def bare(ax: Axes) -> None:
@@ -260,7 +271,7 @@ def contrast(one: str | ArrayLike, other: str | ArrayLike) -> float:
 
 
 def _luminance(colour: str | ArrayLike) -> float:
-    rgb = np.array(to_rgb(colour)) if isinstance(colour, str) else np.asarray(colour, np.float64)[:3]
+    rgb: NDArray[np.float64] = np.array(to_rgb(colour))  # type: ignore[arg-type]
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
 

@@ -11,10 +11,21 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator
-from numpy.typing import ArrayLike, NDArray
 
 from ..formatting import signed
-from .style import LABEL, LIGHT, ReportFigure, is_narrow, new_figure, palette, readable_on, stacked, styled, width, wrap
+from .style import (
+    LIGHT,
+    ReportFigure,
+    is_narrow,
+    name_rows,
+    one_panel,
+    palette,
+    panels,
+    readable_on,
+    styled,
+    width,
+    wrap,
+)
 
 Values = Mapping[str, Any]  # swept parameter -> its value
 Result = tuple[Values, float, float | None]  # a setting, its mean, its standard deviation over seeds
@@ -32,37 +43,28 @@ def distinct(values: Sequence[Any]) -> list[Any]:
     return sorted(unique) if numeric(unique) else unique
 
 
-def colours(levels: ArrayLike, name: str = "viridis") -> NDArray[np.float64]:
-    """Return the RGB colours of levels from 0 to 1, float (N,), as float (N, 3)."""
-    return matplotlib.colormaps[name](np.asarray(levels, np.float64))[:, :3]
-
-
-def line_colours(count: int) -> NDArray[np.float64]:
-    """Return `count` RGB colours, float (N, 3), all visible on the page; the first stands out least."""
-    return colours(np.linspace(0.74, 0.0, count) if palette() is LIGHT else np.linspace(0.35, 1.0, count))
-
-
 @styled
-def sweep_curves(panels: Mapping[str, Sequence[tuple[Values, int, float]]], axes: Sequence[str]) -> ReportFigure:
+def sweep_curves(quantities: Mapping[str, Sequence[tuple[Values, int, float]]], axes: Sequence[str]) -> ReportFigure:
     """Draw quantities against the epoch, a line for each setting: the mean over seeds, a band of one deviation.
 
     Args:
-        panels: title with unit -> (setting, epoch counted from 1, value) of each seed.
+        quantities: title with unit -> (setting, epoch counted from 1, value) of each seed.
         axes: swept parameters. The first gives the lines their colours, the second dashes; settings that differ in
             further ones share a line and its band.
     """
-    figure, shape = stacked(len(panels), 2.8 if is_narrow() else 3.6, extra=0.8 if is_narrow() else 0)
     colour, dash = axes[0], axes[1] if len(axes) > 1 else None
-    for ax, (title, rows) in zip(figure.subplots(*shape, squeeze=False).ravel(), panels.items(), strict=True):
+    figure, places = panels(len(quantities), 2.8 if is_narrow() else 3.6, extra=0.8 if is_narrow() else 0)
+    for ax, (title, rows) in zip(places, quantities.items(), strict=True):
         frame = pd.DataFrame([{**{n: v[n] for n in axes}, "epoch": e, "value": x} for v, e, x in rows])
         hues = distinct(frame[colour].tolist())
+        shades = np.linspace(0.74, 0.0, len(hues)) if palette() is LIGHT else np.linspace(0.35, 1.0, len(hues))
         sns.lineplot(
             frame.assign(**{name: frame[name].map(str) for name in axes}),
             x="epoch",
             y="value",
             hue=colour,
             hue_order=list(map(str, hues)),
-            palette=list(map(tuple, line_colours(len(hues)))),
+            palette=list(map(tuple, matplotlib.colormaps["viridis"](shades)[:, :3])),  # all visible on the page
             style=dash,
             style_order=list(map(str, distinct(frame[dash].tolist()))) if dash else None,
             errorbar="sd",
@@ -78,16 +80,10 @@ def sweep_curves(panels: Mapping[str, Sequence[tuple[Values, int, float]]], axes
                 handle.set_color(palette().ink)
         ax.get_legend().remove()
     if len(hues) <= MOST_NAMED:
-        figure.legend(
-            handles,
-            names,
-            title=None if dash else colour,
-            loc="outside upper center" if is_narrow() else "outside right upper",
-        )
+        loc: Any = "outside upper center" if is_narrow() else "outside right upper"
+        figure.legend(handles, names, title=None if dash else colour, loc=loc)
     else:
-        figure.supxlabel(
-            f"{len(hues)} values of {colour}, from {hues[0]} (faint) to {hues[-1]} (strong)", fontsize=LABEL
-        )
+        figure.supxlabel(f"{len(hues)} values of {colour}, from {hues[0]} (faint) to {hues[-1]} (strong)")
     return figure
 
 
@@ -110,8 +106,7 @@ def sweep_results(results: Sequence[Result], axes: Sequence[str], metric: str, r
 
 
 def _over_one(results: Sequence[Result], axis: str, metric: str) -> ReportFigure:
-    figure = new_figure(3.0)
-    ax = figure.subplots()
+    figure, ax = one_panel(3.0)
     found = {values[axis]: (mean, deviation or 0.0) for values, mean, deviation in results}
     places = distinct(list(found))
     numbers = numeric(places)
@@ -141,8 +136,7 @@ def _heat_map(results: Sequence[Result], axes: Sequence[str], metric: str, risin
         place = rows.index(values[down]), columns.index(values[across])
         grid[place] = mean
         notes[place] = f"{mean:.{digits}f}" + (f"\n± {deviation:.{digits}f}" if deviation is not None else "")
-    figure = new_figure(min(8.0, 1.2 + 0.55 * len(rows)) + 0.6 * is_narrow())
-    ax = figure.subplots()
+    figure, ax = one_panel(min(8.0, 1.2 + 0.55 * len(rows)) + 0.6 * is_narrow())
     sns.heatmap(
         grid,
         cmap="viridis" if rising else "viridis_r",  # light is good either way
@@ -157,12 +151,11 @@ def _heat_map(results: Sequence[Result], axes: Sequence[str], metric: str, risin
     if len(columns) <= (MOST_NAMED // 2 if is_narrow() else MOST_NAMED):
         for (row, column), note in np.ndenumerate(notes):
             shade = drawn.to_rgba(grid[row, column])
-            ax.text(column + 0.5, row + 0.5, note, ha="center", va="center", fontsize=LABEL, color=readable_on(shade))
+            ax.text(column + 0.5, row + 0.5, note, ha="center", va="center", color=readable_on(shade))
     best = results[0][0]
     corner = columns.index(best[across]), rows.index(best[down])
-    ax.add_patch(
-        Rectangle(corner, 1, 1, fill=False, edgecolor=palette().vermillion, linewidth=2.5, clip_on=False, zorder=5)
-    )
+    colour = palette().vermillion
+    ax.add_patch(Rectangle(corner, 1, 1, fill=False, clip_on=False, zorder=5, edgecolor=colour, linewidth=2.5))
     ax.grid(visible=False)
     ax.tick_params(length=0, rotation=0)
     ax.set(xlabel=across, ylabel=down)
@@ -170,14 +163,14 @@ def _heat_map(results: Sequence[Result], axes: Sequence[str], metric: str, risin
 
 
 def _parallel(results: Sequence[Result], axes: Sequence[str], metric: str, rising: bool) -> ReportFigure:
-    figure = new_figure(3.6)
-    ax = figure.subplots()
+    figure, ax = one_panel(3.6)
     scales = {name: distinct([values[name] for values, _, _ in results]) for name in axes}
     means = np.array([mean for _, mean, _ in results])
     low, reach = means.min(), float(np.ptp(means)) or 1.0
     ranks = (means - low) / reach
     levels = ranks if rising else 1 - ranks
-    shades = colours(0.95 * levels if palette() is LIGHT else 0.25 + 0.75 * levels)  # all visible on the page
+    visible = 0.95 * levels if palette() is LIGHT else 0.25 + 0.75 * levels  # on the page
+    shades = matplotlib.colormaps["viridis"](visible)
     for number in reversed(range(len(results))):  # the best one last, above the others
         heights = [_height(scales[name], results[number][0][name]) for name in axes] + [ranks[number]]
         style = {"color": palette().vermillion, "linewidth": 2.8} if number == 0 else {"color": shades[number]}
@@ -186,7 +179,7 @@ def _parallel(results: Sequence[Result], axes: Sequence[str], metric: str, risin
         _draw_scale(ax, place, scales[name])
     ax.axvline(len(axes), color=palette().grey, linewidth=0.8)
     for height, value in ((0.0, low), (1.0, low + reach)):
-        ax.text(len(axes) + 0.04, height, f"{value:.4g}", fontsize=LABEL, va="center", weight="bold")
+        ax.text(len(axes) + 0.04, height, f"{value:.4g}", va="center", weight="bold")
     ax.set_xticks(range(len(axes) + 1), [*axes, metric])
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
@@ -206,7 +199,7 @@ def _draw_scale(ax: Axes, place: int, scale: Sequence[Any]) -> None:
     ax.axvline(place, color=palette().grey, linewidth=0.8)
     for value in scale[:: -(-len(scale) // MOST_NAMED)]:
         box = {"facecolor": palette().page, "edgecolor": palette().pale, "pad": 1.5, "linewidth": 0.5}
-        ax.text(place + 0.03, _height(scale, value), str(value), fontsize=LABEL, va="center", bbox=box, zorder=6)
+        ax.text(place + 0.03, _height(scale, value), str(value), va="center", bbox=box, zorder=6)
 
 
 @styled
@@ -218,22 +211,17 @@ def differences(values: Mapping[str, float], error: float, label: str) -> Report
         error: half the length of every bar, such as two standard errors.
         label: what the differences are, with their unit.
     """
-    figure = new_figure((0.42 if is_narrow() else 0.26) * len(values) + 0.8)
-    ax = figure.subplots()
+    figure, ax = one_panel((0.42 if is_narrow() else 0.26) * len(values) + 0.8)
     ax.axvline(0, color=palette().grey, linewidth=1)
     for row, (name, value) in enumerate(values.items()):
         colour = palette().grey if abs(value) <= error else palette().blue if value > 0 else palette().vermillion
         ax.errorbar(value, row, xerr=error, fmt="o", color=colour, markersize=5)
-        ax.annotate(
-            signed(value), (value + error, row), (4, 0), textcoords="offset points", va="center", fontsize=LABEL
-        )
+        ax.annotate(signed(value), (value + error, row), (4, 0), textcoords="offset points", va="center")
         if is_narrow():
-            ax.text(0, row - 0.5, name, transform=ax.get_yaxis_transform(), va="center", fontsize=LABEL)
+            ax.text(0, row - 0.5, name, transform=ax.get_yaxis_transform(), va="center")
     ax.margins(x=0.12)
+    name_rows(ax, [] if is_narrow() else list(values))
     ax.set_ylim(len(values) - 0.4, -0.8)
-    ax.set_yticks([] if is_narrow() else range(len(values)), None if is_narrow() else list(values))
-    ax.grid(visible=False, axis="y")
-    ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.set_xlabel(wrap(label, width() - 0.3, 9))
     return figure

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from ..formatting import percent
-from .style import ReportFigure, is_narrow, new_figure, palette, stacked, styled
+from .style import DASHED, ReportFigure, is_narrow, legend_outside, one_panel, palette, panels, styled
 
 # history columns, legend text, colour of the palette, line style
 SERIES = (
@@ -64,13 +64,12 @@ def training_curves(history: Mapping[str, ArrayLike]) -> ReportFigure:
         history: columns float (E,): train_loss, clean_train_loss, test_loss and the same three of `accuracy`, 0-1;
             non-finite values leave a gap.
     """
-    figure, shape = stacked(2, 2.6 if is_narrow() else 3.4, extra=0.8 if is_narrow() else 0)
-    loss, accuracy = figure.subplots(*shape)
+    figure, (loss, accuracy) = panels(2, 2.6 if is_narrow() else 3.4, extra=0.8 if is_narrow() else 0)
     draw_series(loss, history, "loss")
     draw_series(accuracy, history, "accuracy")
     loss.set(title="Loss", ylabel="cross-entropy (nats)")
     accuracy.set(title="Accuracy", ylabel="images classified correctly (%)")
-    figure.legend(*loss.get_legend_handles_labels(), loc="outside upper center", ncols=1 if is_narrow() else 3)
+    legend_outside(figure, loss, "outside upper center", columns=3)
     return figure
 
 
@@ -83,17 +82,10 @@ def loss_by_step(losses: ArrayLike, guessing: float) -> ReportFigure:
         guessing: the loss of giving every class the same probability, drawn as a dashed line.
     """
     values = np.asarray(losses, np.float64)
-    figure = new_figure(2.2)
-    ax = figure.subplots()
-    ax.axhline(guessing, color=palette().grey, linestyle=(0, (4, 2)), linewidth=1, label="guessing")
-    ax.plot(
-        np.arange(1, len(values) + 1),
-        values,
-        color=palette().blue,
-        marker="o",
-        markersize=3.5,
-        label="loss of the batch",
-    )
+    steps = np.arange(1, len(values) + 1)
+    figure, ax = one_panel(2.2)
+    ax.axhline(guessing, color=palette().grey, linestyle=DASHED, linewidth=1, label="guessing")
+    ax.plot(steps, values, color=palette().blue, marker="o", markersize=3.5, label="loss of the batch")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set(xlabel="step", ylabel="cross-entropy (nats)")
     ax.legend(loc="best")
@@ -103,13 +95,11 @@ def loss_by_step(losses: ArrayLike, guessing: float) -> ReportFigure:
 @styled
 def singular_values(before: ArrayLike, after: ArrayLike) -> ReportFigure:
     """Draw the singular values of a matrix, float (R,) in falling order, before and after it is orthogonalised."""
-    figure = new_figure(2.4)
-    ax = figure.subplots()
-    for values, label, colour, dashes in ((before, "before", "grey", (0, (3, 1.5))), (after, "after", "blue", "-")):
+    figure, ax = one_panel(2.4)
+    grey, blue = palette().grey, palette().blue
+    for values, label, colour, dashes in ((before, "before", grey, (0, (3, 1.5))), (after, "after", blue, "-")):
         heights = np.asarray(values, np.float64)
-        ax.plot(
-            np.arange(1, len(heights) + 1), heights, color=getattr(palette(), colour), linestyle=dashes, label=label
-        )
+        ax.plot(np.arange(1, len(heights) + 1), heights, color=colour, linestyle=dashes, label=label)
     ax.set_yscale("log")
     ax.set(xlabel="singular value, largest first", ylabel="size (log scale)")
     ax.legend(loc="best")
@@ -124,8 +114,7 @@ def recipe_comparison(accuracies: Mapping[str, ArrayLike], error: float) -> Repo
         accuracies: name -> float (E,), 0-1, after epochs 1 to E.
         error: difference, 0-1, within which two recipes cannot be told apart; drawn as a band.
     """
-    figure, shape = stacked(2, 2.6 if is_narrow() else 3.0, extra=0.5 if is_narrow() else 0)
-    left, right = figure.subplots(*shape)
+    figure, (left, right) = panels(2, 2.6 if is_narrow() else 3.0, extra=0.5 if is_narrow() else 0)
     percents = {name: 100 * np.asarray(values, np.float64) for name, values in accuracies.items()}
     first = next(iter(percents.values()))
     epochs = np.arange(1, len(first) + 1)
@@ -141,7 +130,5 @@ def recipe_comparison(accuracies: Mapping[str, ArrayLike], error: float) -> Repo
         set_epochs(ax, len(epochs))
     left.set(title="Test accuracy", ylabel="images classified correctly (%)")
     right.set(title="Ahead of the published recipe by", ylabel="points")
-    figure.legend(
-        *left.get_legend_handles_labels(), loc="outside upper center", ncols=1 if is_narrow() else len(percents)
-    )
+    legend_outside(figure, left, "outside upper center", columns=len(percents))
     return figure

@@ -62,8 +62,10 @@ def load() -> list[ComparedTraining]:
     if not (published / RunRecord.FILE).exists():
         return []
     recipe = published.run().parameters
-    base, *others = (_read(folder, recipe) for folder in [published, *_folders()])
-    for folder, other in zip(_folders(), others, strict=True):
+    records = sorted(project_root().glob(f"{PUBLISHED_VARIANTS}/*/{RunRecord.FILE}"))
+    folders = [RunFolder(path.parent) for path in records]
+    base, *others = (_read(folder, recipe) for folder in [published, *folders])
+    for folder, other in zip(folders, others, strict=True):
         same_images = np.array_equal(other.predictions.indices, base.predictions.indices)
         if not other.changes or not same_images or len(other.accuracy) != len(base.accuracy):
             raise ReportError(
@@ -90,16 +92,7 @@ def format_changes(changes: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {short(value)}" for name, value in changes.items())
 
 
-def _folders() -> list[RunFolder]:
-    records = sorted(project_root().glob(f"{PUBLISHED_VARIANTS}/*/{RunRecord.FILE}"))
-    return [RunFolder(path.parent) for path in records]
-
-
-def _changed(own: Recipe, base: Recipe) -> dict[str, Any]:
-    return {name: value for name, value in own if getattr(base, name) != value}
-
-
 def _read(folder: RunFolder, base: Recipe) -> ComparedTraining:
-    changes = _changed(folder.run().parameters, base)
+    changes = {name: value for name, value in folder.run().parameters if getattr(base, name) != value}
     history = io.read_table(folder.need("history.csv", "training"))
     return ComparedTraining(changes, folder.metrics(), history["test_accuracy"], predictions.load(folder))

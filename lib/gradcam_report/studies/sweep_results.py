@@ -1,6 +1,5 @@
 """Results of a sweep of trainings: means over seeds, and the settings that seeds alone cannot tell apart."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,14 +70,13 @@ def load(config: SweepConfig) -> Comparison:
     for point, training in finished:
         values = {name: point.values[name] for name in axes}
         groups.setdefault(str(values), []).append((values, training))
-    settings = [_setting(group, metric) for group in groups.values()]
+    settings = []
+    for group in groups.values():
+        trainings = [training for _, training in group]
+        statistics = mean_and_deviation([getattr(training.metrics, metric) for training in trainings])
+        settings.append(Setting(group[0][0], trainings, *statistics))
     settings.sort(key=lambda setting: setting.mean, reverse=metric.endswith("accuracy"))
     return Comparison(record, metric, axes, settings)
-
-
-def _setting(group: Sequence[tuple[Values, TrainingResult]], metric: str) -> Setting:
-    trainings = [training for _, training in group]
-    return Setting(group[0][0], trainings, *mean_and_deviation([getattr(one.metrics, metric) for one in trainings]))
 
 
 def learning_curves(comparison: Comparison, column: str) -> list[tuple[Values, int, float]]:
