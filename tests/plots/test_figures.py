@@ -79,6 +79,7 @@ def all_figures() -> list[plots.ReportFigure]:
         plots.mean_scores({"overlap": SCORES}, ("edges", "centre")),
         plots.human_agreement(scores, scores, np.array([0, 1, 1]), names),
         plots.accuracy_by_peak(LRS, losses / 3, {"onset": 0.03, "valley": None}, "onset"),
+        plots.accuracy_by_factor({"SGD, batches of 128": [([0.5, 1, 2], scores[:3]), ([1, 2], scores[:2])]}),
         plots.deletion_insertion({"deletion": {"map": steps / 100, "edges": steps / 100}}, ("edges",)),
         plots.model_randomization({"linear": {"map": (0.9, 0.8, 1.0)}}),
         plots.verdict_matrix({"map": dict(zip("abcd", ("better", "worse", "no different", ""), strict=True))}),

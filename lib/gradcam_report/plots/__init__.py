@@ -15,7 +15,7 @@ from .faithfulness import deletion_insertion, mean_scores, model_randomization, 
 from .glance import at_a_glance
 from .heatmaps import cam_grid, favouring_cells, margin_maps, overlay, overlay_steps
 from .images import augmentations, class_samples, image_grid, nearest_neighbours
-from .learning_rate import accuracy_by_peak, lr_range_test, lr_schedule
+from .learning_rate import accuracy_by_factor, accuracy_by_peak, lr_range_test, lr_schedule
 from .network import network
 from .style import ReportFigure, use_style
 from .sweep import differences, sweep_curves, sweep_results

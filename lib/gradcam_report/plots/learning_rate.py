@@ -1,6 +1,6 @@
-"""The learning rate: the range test, the accuracy by peak, and the schedule."""
+"""The learning rate: the range test, the accuracy by peak and by multiple of the onset, and the schedule."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -128,6 +128,32 @@ def accuracy_by_peak(
     ax.xaxis.set_major_formatter(FuncFormatter(lambda lr, _: f"{lr:g}"))
     mark_rules(ax, known, chosen)
     ax.set(xlabel="peak of the learning rate (log scale)", ylabel="held-out images right (%)")
+    return figure
+
+
+@styled
+def accuracy_by_factor(lines: Mapping[str, Sequence[tuple[ArrayLike, ArrayLike]]]) -> ReportFigure:
+    """Draw the accuracy of trainings against their peak as a multiple of the divergence onset, each line's best marked.
+
+    Args:
+        lines: setting -> (factors, increasing, and accuracies, 0-1, float (F,)) of each seed. A setting has a colour.
+    """
+    figure = new_figure(3.9 if is_narrow() else 3.2)
+    ax = figure.subplots()
+    ax.axvline(1, color=palette().grey, linewidth=1, linestyle=(0, (4, 2)))
+    every: set[float] = set()
+    for colour, marker, (name, seeds) in zip(palette().cycle(), "osD^vPX", lines.items(), strict=False):
+        for number, (factors, accuracies) in enumerate(seeds):
+            x, percents = np.asarray(factors, np.float64), 100 * np.asarray(accuracies, np.float64)
+            best = int(percents.argmax())
+            ax.plot(x, percents, color=colour, marker=marker, markersize=4, label=None if number else name)
+            ax.plot(x[best], percents[best], marker, color=colour, markersize=9)
+            every |= {*x.tolist()}
+    ticks = sorted(every)
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(ticks, [f"{tick:g}" if tick >= 1 else f"1/{1 / tick:g}" for tick in ticks])
+    ax.set(xlabel="peak of the learning rate ÷ divergence onset", ylabel="held-out images right (%)")
+    figure.legend(loc="outside upper left", ncols=1 if is_narrow() else 2)
     return figure
 
 

@@ -11,6 +11,7 @@ from ..runs import io
 from ..runs.records import Accuracy, Count, Recipe, Record
 
 BASE = "the recipe"  # name of the training without changes
+OPTIMIZER_NAMES = {"muon": "Muon", "sgd": "SGD"}  # for prose
 CHANCE = 0.1  # accuracy of a network that knows nothing of ten classes
 RATES_DEPEND_ON = ("dataset", "optimizer", "batch_size", "muon_momentum", "sgd_lr_factor")
 
@@ -77,7 +78,7 @@ class Study(Record):
     @property
     def description(self) -> str:
         """Data set, recipe and length: "CIFAR-10, Muon, batches of 500; 10,000 training images, 5 epochs, ..."."""
-        protocol, optimizer = self.protocol, {"muon": "Muon", "sgd": "SGD"}[self.recipe.optimizer]
+        protocol, optimizer = self.protocol, OPTIMIZER_NAMES[self.recipe.optimizer]
         images = f"{protocol.train_size:,}" if protocol.train_size else "all other"
         return (
             f"{DATASET_NAMES[protocol.dataset]}, {optimizer}, batches of {self.recipe.batch_size}; "
