@@ -9,7 +9,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from .style import DASHED, ReportFigure, is_narrow, one_panel, palette, styled, text_width, width, wrap
+from .style import DASHED, ReportFigure, is_narrow, legend_outside, one_panel, palette, styled, text_width, width, wrap
 
 
 def loss_limits(losses: NDArray[np.float64], smoothed: NDArray[np.float64]) -> tuple[float, float]:
@@ -138,9 +138,8 @@ def accuracy_by_factor(lines: Mapping[str, Sequence[tuple[ArrayLike, ArrayLike]]
     Args:
         lines: setting -> (factors, increasing, and accuracies, 0-1, float (F,)) of each seed. A setting has a colour.
     """
-    figure = new_figure(3.9 if is_narrow() else 3.2)
-    ax = figure.subplots()
-    ax.axvline(1, color=palette().grey, linewidth=1, linestyle=(0, (4, 2)))
+    figure, ax = one_panel(3.9 if is_narrow() else 3.2)
+    ax.axvline(1, color=palette().grey, linewidth=1, linestyle=DASHED)
     every: set[float] = set()
     for colour, marker, (name, seeds) in zip(palette().cycle(), "osD^vPX", lines.items(), strict=False):
         for number, (factors, accuracies) in enumerate(seeds):
@@ -153,7 +152,7 @@ def accuracy_by_factor(lines: Mapping[str, Sequence[tuple[ArrayLike, ArrayLike]]
     ax.set_xscale("log", base=2)
     ax.set_xticks(ticks, [f"{tick:g}" if tick >= 1 else f"1/{1 / tick:g}" for tick in ticks])
     ax.set(xlabel="peak of the learning rate ÷ divergence onset", ylabel="held-out images right (%)")
-    figure.legend(loc="outside upper left", ncols=1 if is_narrow() else 2)
+    legend_outside(figure, ax, "outside upper center", columns=2)
     return figure
 
 
