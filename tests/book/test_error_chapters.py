@@ -26,7 +26,9 @@ def execute(chapter: str, project: Path, **given: Any) -> tuple[dict[str, Any], 
     out = project / "out.ipynb"
     shutil.copy(BOOK / f"{chapter}.ipynb", project / "book")
     runner.execute(chapter, out, parse_params(chapter, {"run_dir": "runs/six"} | given).flat())
-    return reading.glued(out), "\n".join(reading.texts(out))
+    shown = [output.get("data", {}) for output in reading.outputs(out) if "scrapbook" not in output.get("metadata", {})]
+    texts = [str(data.get(kind, "")) for data in shown for kind in ("text/markdown", "text/html")]
+    return reading.glued(out), "\n".join(texts)
 
 
 def without_errors(folder: Path) -> None:

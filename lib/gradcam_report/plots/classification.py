@@ -64,14 +64,14 @@ def embedding(
     colour, shades = palette(), class_colours()
     figure, axes = panels(len(points), width() / (1 if is_narrow() else len(points)), extra=0.5)
     for ax, (title, values) in zip(axes, points.items(), strict=True):
-        xy = np.asarray(values, np.float64)
+        xy = np.asarray(values)
         for number, name in enumerate(classes):
             own = labels == number
             ax.scatter(*xy[own].T, s=5, color=shades[number], linewidths=0, alpha=0.7, rasterized=True)
             if own.any() and ax is axes[-1]:
                 box = {"facecolor": colour.page, "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
-                ax.text(*np.median(xy[own], axis=0), name, ha="center", va="center", weight="bold",
-                        bbox=box, zorder=5)  # fmt: skip
+                middle = np.median(xy[own], axis=0)
+                ax.text(*middle, name, ha="center", va="center", weight="bold", bbox=box, zorder=5)
         ax.scatter(*xy[wrong].T, s=16, facecolors="none", edgecolors=colour.ink, linewidths=0.6, label="misclassified")
         ax.set(title=title, xticks=[], yticks=[])
         ax.grid(visible=False)

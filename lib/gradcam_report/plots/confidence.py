@@ -80,15 +80,14 @@ def human_agreement(confidence: ArrayLike, shares: ArrayLike, kinds: ArrayLike, 
         kinds: int (N,), positions in `names`.
         names: at most four kinds of errors.
     """
-    confidence, shares, kinds = np.asarray(confidence, np.float64), np.asarray(shares, np.float64), np.asarray(kinds)
-    colours = palette()
+    points, kinds, colours = 100 * np.array([confidence, shares], np.float64), np.asarray(kinds), palette()
     figure, ax = one_panel(4.4 if is_narrow() else 3.8)
     styles = zip(names, (colours.vermillion, colours.orange, colours.blue, colours.green), "sD^o", strict=False)
     for number, (name, colour, marker) in enumerate(styles):
         own = kinds == number
-        ax.scatter(100 * confidence[own], 100 * shares[own], s=16, color=colour, marker=marker, alpha=0.75,
-                   linewidths=0, label=f"{name}: {own.sum()}")  # fmt: skip
-    if not len(confidence):
+        label = f"{name}: {own.sum()}"
+        ax.scatter(*points[:, own], s=16, color=colour, marker=marker, alpha=0.75, linewidths=0, label=label)
+    if not points.size:
         ax.text(0.5, 0.5, "nobody was asked about these images", ha="center", va="center", transform=ax.transAxes)
     ax.set(xlim=(0, 100), ylim=(-3, 103))
     ax.set(xlabel="the network's confidence in its answer (%)", ylabel="people who chose the label (%)")

@@ -61,7 +61,7 @@ def at_a_glance(first: Card, case: Card, method: str = "Grad-CAM") -> ReportFigu
             shown.append((overlay(image, card.maps[target][last]), f"{method} for {card.classes[number]}"))
         for corner, (picture, title) in zip(places, shown, strict=False):  # the right answer has room for one map
             ax = place(figure, *corner, layout.side, layout.side)
-            ax.imshow(picture, interpolation="nearest")
+            ax.imshow(picture)
             ax.set_title(wrap(title, layout.side + 0.16), **SMALL, pad=3)
 
     predicted, contrast = case.classes[case.predicted], case.classes[case.contrast]

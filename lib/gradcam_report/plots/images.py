@@ -48,7 +48,7 @@ def page_colour() -> NDArray[np.uint8]:
 
 def show(ax: Axes, image: NDArray[np.uint8]) -> None:
     """Show one image (H, W, 3) with its pixels as they are, without axes, at the top left of its place."""
-    ax.imshow(image, interpolation="nearest")
+    ax.imshow(image)
     ax.set_axis_off()
     ax.set_anchor("NW")
 
@@ -107,7 +107,7 @@ def class_samples(images: ArrayLike, labels: ArrayLike, classes: Sequence[str]) 
         tall, ordered = tile * PER_CLASS, ordered.swapaxes(0, 1)
     figure, ax = one_panel(tall + extra)
     canvas = mosaic(ordered.reshape(-1, *tiles.shape[1:]), ordered.shape[1], fill=page_colour())
-    ax.imshow(canvas, interpolation="nearest")
+    ax.imshow(canvas)
     bare(ax)
     places = (tiles.shape[2] + 2) * (np.arange(len(classes)) + 0.5) - 1.5
     if is_narrow():
@@ -177,7 +177,7 @@ def nearest_neighbours(
             ax.set_axis_off()
         for ax, picture, text in zip(places, [image, *to_hwc(near[row])], ["", *near_titles[row]], strict=False):
             ax.set_axis_on()
-            ax.imshow(picture, interpolation="nearest")
+            ax.imshow(picture)
             ax.set_title(text, **SMALL, pad=2, loc="center")
             bare(ax)
         if rows == 1:

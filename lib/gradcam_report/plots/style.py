@@ -34,14 +34,10 @@ DASHED = (0, (4, 2))
 class Palette:
     """Colours of one theme. Hues are those of Okabe & Ito (2008), "Color Universal Design"."""
 
-    page: str
-    """The page's background."""
-    ink: str
-    """Text, and lines that matter."""
-    grey: str
-    """What matters less; at least 7:1 on the page."""
-    pale: str
-    """Bands and bars in the background."""
+    page: str  # the background
+    ink: str  # text, and lines that matter
+    grey: str  # what matters less; at least 7:1 on the page
+    pale: str  # bands and bars in the background
     grid: str
     blue: str
     vermillion: str
@@ -50,8 +46,7 @@ class Palette:
     purple: str
     sky: str
     yellow: str
-    vermillion_text: str
-    """Vermillion with at least 4.5:1 on the page."""
+    vermillion_text: str  # at least 4.5:1 on the page
 
     def cycle(self) -> tuple[str, ...]:
         """Return seven colours that every common colour vision deficiency tells apart."""
@@ -112,6 +107,7 @@ def settings(colours: Palette) -> dict[Any, Any]:
         "grid.color": colours.grid,
         "grid.linewidth": 0.6,
         "lines.linewidth": 1.6,
+        "image.interpolation": "nearest",  # a pixel is a square
         "axes.prop_cycle": cycler(color=colours.cycle()),
     }
 

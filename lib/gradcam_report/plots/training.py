@@ -81,14 +81,13 @@ def loss_by_step(losses: ArrayLike, guessing: float) -> ReportFigure:
         losses: float (T,), of steps 1 to T.
         guessing: the loss of giving every class the same probability, drawn as a dashed line.
     """
-    values = np.asarray(losses, np.float64)
-    steps = np.arange(1, len(values) + 1)
+    steps = np.arange(1, np.size(losses) + 1)
     figure, ax = one_panel(2.2)
     ax.axhline(guessing, color=palette().grey, linestyle=DASHED, linewidth=1, label="guessing")
-    ax.plot(steps, values, color=palette().blue, marker="o", markersize=3.5, label="loss of the batch")
+    ax.plot(steps, losses, color=palette().blue, marker="o", markersize=3.5, label="loss of the batch")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set(xlabel="step", ylabel="cross-entropy (nats)")
-    ax.legend(loc="best")
+    ax.legend()
     return figure
 
 
@@ -98,11 +97,10 @@ def singular_values(before: ArrayLike, after: ArrayLike) -> ReportFigure:
     figure, ax = one_panel(2.4)
     grey, blue = palette().grey, palette().blue
     for values, label, colour, dashes in ((before, "before", grey, (0, (3, 1.5))), (after, "after", blue, "-")):
-        heights = np.asarray(values, np.float64)
-        ax.plot(np.arange(1, len(heights) + 1), heights, color=colour, linestyle=dashes, label=label)
+        ax.plot(np.arange(1, np.size(values) + 1), values, color=colour, linestyle=dashes, label=label)
     ax.set_yscale("log")
     ax.set(xlabel="singular value, largest first", ylabel="size (log scale)")
-    ax.legend(loc="best")
+    ax.legend()
     return figure
 
 

@@ -23,15 +23,8 @@ TASKS = {
 
 # NVIDIA's data sheets; Apple publishes none, its chips draw about as much as a laptop's charger gives.
 RATED_WATTS = {
-    "H200": 700.0,
-    "H100": 700.0,
-    "A100": 400.0,
-    "V100": 300.0,
-    "T4": 70.0,
-    "L40": 300.0,
-    "L4": 72.0,
-    "Apple GPU": 60.0,
-}
+    "H200": 700.0, "H100": 700.0, "A100": 400.0, "V100": 300.0, "T4": 70.0, "L40": 300.0, "L4": 72.0, "Apple GPU": 60.0,
+}  # fmt: skip
 
 
 class Spread(Record):
