@@ -1,11 +1,12 @@
 """Fixtures that several test files share; torch is imported only by those that need it."""
 
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from gradcam_report.runs import io
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-    from visiting import Visit
+    from visiting import Open
 
     from gradcam_report.data.datasets import Dataset
 
@@ -125,16 +126,9 @@ def browser() -> "Iterator[Browser]":
 
 
 @pytest.fixture
-def visit(browser: "Browser", site: Path) -> "Iterator[Callable[..., Visit]]":
+def visit(browser: "Browser", site: Path) -> "Iterator[Open]":
     """A function that opens a tab, with the options of a browser context."""
     from visiting import Visit
 
-    opened: list[Visit] = []
-
-    def start(**options: Any) -> Visit:
-        opened.append(Visit(browser, site, **options))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.context.close()
+    with contextlib.ExitStack() as tabs:
+        yield lambda **options: tabs.enter_context(contextlib.closing(Visit(browser, site, **options)))

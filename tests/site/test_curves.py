@@ -1,11 +1,10 @@
 """The curves of the training chapter read off the history; on paper and without scripts the picture is shown."""
 
 import re
-from collections.abc import Callable
 
 import numpy as np
 import pytest
-from visiting import TOP, Visit, in_a_browser
+from visiting import TOP, Open, in_a_browser
 
 from gradcam_report import plots
 from gradcam_report.config import PUBLISHED
@@ -34,7 +33,7 @@ def test_the_curves_have_the_pictures_colours() -> None:
 class TestInABrowser:
     pytestmark = in_a_browser
 
-    def test_pointer_and_keys_read_off_the_history_that_is_drawn(self, visit: Callable[..., Visit]) -> None:
+    def test_pointer_and_keys_read_off_the_history_that_is_drawn(self, visit: Open) -> None:
         tab = visit()
         page = tab.open("training")
         slider, last = page.locator("#fig-curves input"), len(HISTORY["epoch"])
@@ -62,7 +61,7 @@ class TestInABrowser:
 
     @pytest.mark.parametrize(("options", "media"), [({"java_script_enabled": False}, "screen"), ({}, "print")])
     def test_paper_and_browsers_without_scripts_show_the_picture(
-        self, visit: Callable[..., Visit], options: dict[str, bool], media: str
+        self, visit: Open, options: dict[str, bool], media: str
     ) -> None:
         page = visit(**options).open("training")
         page.emulate_media(media=media)  # type: ignore[arg-type]
@@ -73,9 +72,7 @@ class TestInABrowser:
         assert page.locator("details.history table").count() == 1
 
     @pytest.mark.parametrize(("scheme", "width"), [("light", 360), ("dark", 1440)])
-    def test_the_curves_and_their_table_fit_and_are_accessible(
-        self, visit: Callable[..., Visit], scheme: str, width: int
-    ) -> None:
+    def test_the_curves_and_their_table_fit_and_are_accessible(self, visit: Open, scheme: str, width: int) -> None:
         tab = visit(color_scheme=scheme, viewport={"width": width, "height": 900})
         tab.open("training").locator("details.history summary").click()
         assert not tab.scrolls_sideways()

@@ -1,10 +1,10 @@
 """The error explorer as readers use it: filters, permalinks, maps, keyboard, telephones, and without a script."""
 
 import re
-from collections.abc import Callable
+from typing import Any
 
 from playwright.sync_api import Page
-from visiting import Visit, in_a_browser
+from visiting import Open, Visit, in_a_browser
 
 pytestmark = in_a_browser
 GROUNDS = """part => {
@@ -24,6 +24,15 @@ def count(page: Page) -> int:
     return page.locator(".explorer ul.tiles li").count()
 
 
+def data(page: Page) -> dict[str, Any]:
+    return page.evaluate("JSON.parse(document.querySelector('.explorer .data').textContent)")
+
+
+def tile(page: Page, number: int) -> str:
+    """The name of a tile: class, answer and number of its image."""
+    return str(page.locator(".explorer ul.tiles button").nth(number).get_attribute("aria-label"))
+
+
 def open_case(page: Page, number: int = 0) -> None:
     page.locator(".explorer ul.tiles button").nth(number).click()
 
@@ -40,18 +49,18 @@ def case_number(page: Page) -> str:
     return found[1]
 
 
-def test_filters_show_what_they_say_and_can_be_undone(visit: Callable[..., Visit]) -> None:
+def test_filters_show_what_they_say_and_can_be_undone(visit: Open) -> None:
     tab = visit()
     page = explorer(tab)
-    data = page.evaluate("JSON.parse(document.querySelector('.explorer .data').textContent)")
-    errors = [row for row in data["cases"] if row["true"] != row["predicted"]]
+    cases, classes = data(page)["cases"], data(page)["classes"]
+    errors = [row for row in cases if row["true"] != row["predicted"]]
     assert count(page) == len(errors) > 100
     page.select_option("select[name=true]", "cat")
     page.select_option("select[name=predicted]", "dog")
-    cat, dog = data["classes"].index("cat"), data["classes"].index("dog")
+    cat, dog = classes.index("cat"), classes.index("dog")
     wanted = [row for row in errors if (row["true"], row["predicted"]) == (cat, dog)]
     assert count(page) == len(wanted) > 5
-    assert f"{len(wanted)} of {len(data['cases'])} cases" in page.locator(".explorer .count").inner_text()
+    assert f"{len(wanted)} of {len(cases)} cases" in page.locator(".explorer .count").inner_text()
     page.locator("input[name=from]").fill("70")
     assert count(page) == sum(row["permille"][row["predicted"]] >= 700 for row in wanted)
     page.locator("input[name=from]").fill("0")
@@ -61,16 +70,15 @@ def test_filters_show_what_they_say_and_can_be_undone(visit: Callable[..., Visit
     page.wait_for_function("location.hash === ''")
     assert count(page) == len(errors)
     page.select_option("select[name=kind]", "right")
-    assert count(page) == len(data["cases"]) - len(errors)
-    assert tab.faults == []
+    assert count(page) == len(cases) - len(errors) and tab.faults == []
 
 
-def test_the_address_keeps_order_filters_and_the_open_case_as_it_was_seen(visit: Callable[..., Visit]) -> None:
+def test_the_address_keeps_order_filters_and_the_open_case_as_it_was_seen(visit: Open) -> None:
     page = explorer(visit(), "#true=cat")
-    shown, surest = count(page), page.locator(".explorer ul.tiles button").first.get_attribute("aria-label")
+    shown, surest = count(page), tile(page, 0)
     page.select_option("select[name=sort]", "least sure first")
     page.wait_for_function("location.hash.includes('sort=least+sure+first')")
-    assert page.locator(".explorer ul.tiles button").first.get_attribute("aria-label") != surest
+    assert tile(page, 0) != surest
     open_case(page, 3)
     page.locator("dialog input[name=layer]").fill("3")
     page.wait_for_function("location.hash.includes('layer=3')")
@@ -84,24 +92,23 @@ def test_the_address_keeps_order_filters_and_the_open_case_as_it_was_seen(visit:
     assert count(again) == shown and again.locator("select[name=sort]").input_value() == "least sure first"
 
 
-def test_a_link_with_nonsense_shows_the_page_as_it_begins(visit: Callable[..., Visit]) -> None:
+def test_a_link_with_nonsense_shows_the_page_as_it_begins(visit: Open) -> None:
     tab = visit()
     page = explorer(tab, "#true=unicorn&case=99999&layer=9&from=abc&sort=toString&kind=<b>&x=1")
     assert count(page) > 100 and not page.locator(".explorer dialog").is_visible() and tab.faults == []
 
 
-def test_a_case_outside_the_filters_opens_and_leads_back_to_them(visit: Callable[..., Visit]) -> None:
+def test_a_case_outside_the_filters_opens_and_leads_back_to_them(visit: Open) -> None:
     page = explorer(visit(), "#kind=right")
     open_case(page)
     page.wait_for_function("location.hash.includes('case=')")
     other = explorer(visit(), "#" + page.url.replace("kind=right&", "").partition("#")[2])
     assert case_number(other) == case_number(page)
-    last = other.locator(".explorer ul.tiles button").last.get_attribute("aria-label")
     other.get_by_role("button", name="previous case").click()
-    assert last and f"number {case_number(other)}," in last
+    assert f"number {case_number(other)}," in tile(other, -1)
 
 
-def test_sliders_change_pixels_and_opacity_zero_is_the_image_itself(visit: Callable[..., Visit]) -> None:
+def test_sliders_change_pixels_and_opacity_zero_is_the_image_itself(visit: Open) -> None:
     page = explorer(visit())
     open_case(page)
     plain, margin = picture(page, "image"), picture(page, "margin")
@@ -116,7 +123,7 @@ def test_sliders_change_pixels_and_opacity_zero_is_the_image_itself(visit: Calla
     assert any(plain[i] != plain[i + 1] for i in range(0, len(plain), 4)), "in colour"
 
 
-def test_everything_works_without_a_mouse(visit: Callable[..., Visit]) -> None:
+def test_everything_works_without_a_mouse(visit: Open) -> None:
     page = explorer(visit())
     place = "[document.activeElement.offsetLeft, document.activeElement.getBoundingClientRect().top]"
     label = "document.activeElement.getAttribute('aria-label')"
@@ -139,7 +146,7 @@ def test_everything_works_without_a_mouse(visit: Callable[..., Visit]) -> None:
     assert page.locator('.explorer ul.tiles button[tabindex="0"]').count() == 1
 
 
-def test_an_open_case_is_accessible_fits_a_phone_and_is_dark_on_a_dark_page(visit: Callable[..., Visit]) -> None:
+def test_an_open_case_is_accessible_fits_a_phone_and_is_dark_on_a_dark_page(visit: Open) -> None:
     for scheme in ("light", "dark"):
         tab = visit(color_scheme=scheme, viewport={"width": 360, "height": 700})
         page = explorer(tab)
@@ -155,7 +162,7 @@ def test_an_open_case_is_accessible_fits_a_phone_and_is_dark_on_a_dark_page(visi
     assert all(max(map(int, re.findall(r"\d+", colour)[:3])) < 80 for colour in grounds) and len(grounds) > 1
 
 
-def test_without_javascript_ten_errors_are_shown(visit: Callable[..., Visit]) -> None:
+def test_without_javascript_ten_errors_are_shown(visit: Open) -> None:
     page = visit(java_script_enabled=False).open("explorer")
     assert count(page) == 10 and page.locator(".explorer .missing").is_visible()
     assert page.locator(".explorer ul.tiles img").first.bounding_box()["width"] >= 40  # type: ignore[index]
@@ -167,12 +174,10 @@ def in_window(page: Page, part: str) -> bool:
     return box is not None and 40 < box["y"] < page.viewport_size["height"] - 40  # type: ignore[index]
 
 
-def test_the_explorer_opens_at_what_the_address_tells(visit: Callable[..., Visit]) -> None:
+def test_the_explorer_opens_at_what_the_address_tells(visit: Open) -> None:
     page = explorer(visit(), "#true=cat&predicted=dog")
     assert page.evaluate("scrollY") > 100 and in_window(page, ".explorer .count")
-    number = page.locator(".explorer ul.tiles button").last.get_attribute("aria-label")
-    assert number
-    case = re.findall(r"number (\d+)", number)[0]
+    case = re.findall(r"number (\d+)", tile(page, -1))[0]
     page = explorer(visit(), f"#case={case}")
     assert page.locator(".explorer dialog").is_visible() and case_number(page) == case
     page.get_by_role("button", name="close").click()
@@ -183,20 +188,19 @@ def test_the_explorer_opens_at_what_the_address_tells(visit: Callable[..., Visit
     assert explorer(visit()).evaluate("scrollY") == 0
 
 
-def test_a_case_leads_to_its_card_where_there_is_one_and_to_training_images(visit: Callable[..., Visit]) -> None:
+def test_a_case_leads_to_its_card_where_there_is_one_and_to_training_images(visit: Open) -> None:
     tab = visit()
     anchors = tab.open("gradcam").locator("figure.case[id^=case-]").evaluate_all("cards => cards.map((one) => one.id)")
     page = explorer(tab, f"#case={anchors[0].removeprefix('case-')}")
     link = page.locator("dialog .links a").first
     assert link.get_attribute("href") == f"gradcam.html#{anchors[0]}"
     assert page.locator("dialog .near canvas").count() == 3
-    data = page.evaluate("JSON.parse(document.querySelector('.explorer .data').textContent)")
-    without = next(row["index"] for row in data["cases"] if f"case-{row['index']}" not in anchors)
+    without = next(row["index"] for row in data(page)["cases"] if f"case-{row['index']}" not in anchors)
     page = explorer(visit(), f"#case={without}")
     assert "gradcam.html" not in str(page.locator("dialog .links").inner_html())
 
 
-def test_a_link_to_a_card_opens_it_and_on_paper_all_are_open(visit: Callable[..., Visit]) -> None:
+def test_a_link_to_a_card_opens_it_and_on_paper_all_are_open(visit: Open) -> None:
     page = visit().open("gradcam")
     cards = page.locator("details.folded")
     last = cards.last.locator("figure.case")
@@ -210,7 +214,7 @@ def test_a_link_to_a_card_opens_it_and_on_paper_all_are_open(visit: Callable[...
     assert last.is_visible()
 
 
-def test_a_drag_over_the_scatter_filters_as_the_sliders_do(visit: Callable[..., Visit]) -> None:
+def test_a_drag_over_the_scatter_filters_as_the_sliders_do(visit: Open) -> None:
     page = explorer(visit())
     plot = page.locator(".scatter svg").first
     plot.scroll_into_view_if_needed()
@@ -231,7 +235,7 @@ def test_a_drag_over_the_scatter_filters_as_the_sliders_do(visit: Callable[..., 
     assert count(page) > some and not page.locator(".explorer dialog").is_visible()
 
 
-def test_each_confusion_links_to_its_cases(visit: Callable[..., Visit]) -> None:
+def test_each_confusion_links_to_its_cases(visit: Open) -> None:
     page = visit().open("error_analysis")
     link = page.locator('a[href*="explorer.html#"][href*="predicted="]').first
     expected = int(re.sub(r"\D", "", link.inner_text()))

@@ -9,11 +9,10 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from visiting import CHROMIUM, Visit
+from visiting import CHROMIUM, Open
 
 WEB = Path(__file__).parent / "web"
 NPM, NODE = shutil.which("npm"), shutil.which("node")
@@ -81,7 +80,7 @@ def test_the_pages_are_well_formed_but_for_what_the_theme_writes(validator: Path
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
-def test_what_the_scripts_add_is_well_formed(validator: Path, visit: Callable[..., Visit], tmp_path: Path) -> None:
+def test_what_the_scripts_add_is_well_formed(validator: Path, visit: Open, tmp_path: Path) -> None:
     for name, (part, use) in PARTS.items():
         page = visit().open(name)
         use(page)

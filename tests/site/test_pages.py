@@ -5,12 +5,11 @@ Skipped where there is no Chromium. CHROMIUM names another one than that on the 
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from visiting import PAGES, TOP, Visit, in_a_browser
+from visiting import PAGES, TOP, Open, in_a_browser
 
 from gradcam_report.plots import style
 
@@ -24,9 +23,7 @@ CUT = """[...document.querySelectorAll('article table, article .sortable-table')
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_loads_without_error_is_accessible_and_fits_every_screen(
-    visit: Callable[..., Visit], name: str, scheme: str
-) -> None:
+def test_a_page_loads_without_error_is_accessible_and_fits_every_screen(visit: Open, name: str, scheme: str) -> None:
     tab = visit(color_scheme=scheme, viewport={"width": 1280, "height": 800})
     page = tab.open(name)
     page.wait_for_load_state("networkidle")
@@ -40,9 +37,7 @@ def test_a_page_loads_without_error_is_accessible_and_fits_every_screen(
 
 
 @pytest.mark.parametrize(("width", "narrow"), [(360, True), (1440, False)])
-def test_the_front_page_shows_a_right_answer_and_an_error(
-    visit: Callable[..., Visit], width: int, narrow: bool
-) -> None:
+def test_the_front_page_shows_a_right_answer_and_an_error(visit: Open, width: int, narrow: bool) -> None:
     page = visit(viewport={"width": width, "height": 900}).open("index")
     image = page.locator("#at-a-glance img").locator("visible=true")
     seen = image.evaluate(
@@ -56,7 +51,7 @@ def test_the_front_page_shows_a_right_answer_and_an_error(
     assert visit().open(target.removesuffix(".html")).locator(f"#{anchor}").count() == 1
 
 
-def test_on_a_phone_what_scrolls_can_be_reached_by_keyboard_and_tables_say_so(visit: Callable[..., Visit]) -> None:
+def test_on_a_phone_what_scrolls_can_be_reached_by_keyboard_and_tables_say_so(visit: Open) -> None:
     tab = visit(viewport={"width": 360, "height": 800})
     formula = tab.open("gradcam").locator(".math-block[data-scrolls=formula]").first
     formula.focus()
@@ -69,7 +64,7 @@ def test_on_a_phone_what_scrolls_can_be_reached_by_keyboard_and_tables_say_so(vi
     tab.page.wait_for_function("!document.querySelector('.sortable-table').dataset.scrolls")
 
 
-def test_one_switch_opens_and_closes_all_code(visit: Callable[..., Visit]) -> None:
+def test_one_switch_opens_and_closes_all_code(visit: Open) -> None:
     page = visit().open("model")
     folded, switch = page.locator("details.hide, details.source"), page.get_by_role("button", name="all code")
     for opened in (True, False):
@@ -85,7 +80,7 @@ def test_search_shows_excerpts_of_a_site_that_is_served(browser: "Browser", addr
     page.close()
 
 
-def test_a_table_is_sorted_by_mouse_and_keyboard_and_as_written_without_javascript(visit: Callable[..., Visit]) -> None:
+def test_a_table_is_sorted_by_mouse_and_keyboard_and_as_written_without_javascript(visit: Open) -> None:
     page = visit().open("sweep")
     table = page.locator(".sortable-table table")
     heads = table.locator("th")
@@ -108,7 +103,7 @@ def test_a_table_is_sorted_by_mouse_and_keyboard_and_as_written_without_javascri
     assert [float(cell.get_attribute("data-key") or "") for cell in cells] == written
 
 
-def test_a_dark_phone_is_shown_figures_for_dark_phones_and_loads_no_others(visit: Callable[..., Visit]) -> None:
+def test_a_dark_phone_is_shown_figures_for_dark_phones_and_loads_no_others(visit: Open) -> None:
     tab = visit(color_scheme="dark", viewport={"width": 360, "height": 800})
     page = tab.open("benchmarks")
     shown = page.locator("figure img:visible")
@@ -122,7 +117,7 @@ def test_a_dark_phone_is_shown_figures_for_dark_phones_and_loads_no_others(visit
     assert background == "rgb({}, {}, {})".format(*bytes.fromhex(style.DARK.page[1:]))
 
 
-def test_the_report_prints_in_one_piece(visit: Callable[..., Visit], tmp_path: Path) -> None:
+def test_the_report_prints_in_one_piece(visit: Open, tmp_path: Path) -> None:
     """What `make pdf` does: as many pages as a report has, no chapter lost, and images on them."""
     program = Path(sys.executable).with_name("jupyter-book")
     options = ["--all", "--builder", "custom", "--custom-builder", "singlehtml", "--path-output", tmp_path, "book/"]

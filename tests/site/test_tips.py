@@ -1,10 +1,8 @@
 """Tips: what a link leads to is shown beside it, with mouse, keyboard and finger, and is what stands there."""
 
-from collections.abc import Callable
-
 import pytest
 from playwright.sync_api import Page
-from visiting import Visit, in_a_browser
+from visiting import Open, in_a_browser
 
 pytestmark = in_a_browser
 
@@ -20,7 +18,7 @@ def hover(page: Page, link: str) -> str:
     return " ".join(page.locator("#link-tip").inner_text().split())
 
 
-def test_a_tip_says_what_its_link_leads_to_and_stays_while_the_pointer_is_on_it(visit: Callable[..., Visit]) -> None:
+def test_a_tip_says_what_its_link_leads_to_and_stays_while_the_pointer_is_on_it(visit: Open) -> None:
     tab = visit()
     term = hover(tab.open("gradcam"), TERM)
     tip = tab.page.locator("#link-tip")
@@ -38,7 +36,7 @@ def test_a_tip_says_what_its_link_leads_to_and_stays_while_the_pointer_is_on_it(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_figures_tip_has_its_picture_and_caption_and_is_accessible(visit: Callable[..., Visit], scheme: str) -> None:
+def test_a_figures_tip_has_its_picture_and_caption_and_is_accessible(visit: Open, scheme: str) -> None:
     tab = visit(color_scheme=scheme, reduced_motion="reduce")
     caption = tab.open("gradcam").locator("#fig-margin .caption-text").inner_text()
     page = tab.open("model_card")
@@ -51,7 +49,7 @@ def test_a_figures_tip_has_its_picture_and_caption_and_is_accessible(visit: Call
     assert tab.faults == [] and tab.serious_faults("#link-tip") == []
 
 
-def test_with_the_keyboard_a_tip_opens_at_the_focus_and_escape_closes_it(visit: Callable[..., Visit]) -> None:
+def test_with_the_keyboard_a_tip_opens_at_the_focus_and_escape_closes_it(visit: Open) -> None:
     page = visit().open("gradcam")
     link, tip = page.locator(TERM).first, page.locator("#link-tip")
     before = """(term) => {
@@ -69,7 +67,7 @@ def test_with_the_keyboard_a_tip_opens_at_the_focus_and_escape_closes_it(visit: 
     page.wait_for_url("**/glossary.html#term-logit")
 
 
-def test_a_tap_shows_the_tip_and_a_second_one_follows_the_link(visit: Callable[..., Visit]) -> None:
+def test_a_tap_shows_the_tip_and_a_second_one_follows_the_link(visit: Open) -> None:
     tab = visit(has_touch=True, is_mobile=True, viewport={"width": 360, "height": 800})
     page = tab.open("gradcam")
     link, tip = page.locator(TERM).first, page.locator("#link-tip")

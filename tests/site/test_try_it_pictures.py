@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser
-from trying import Start, canvas, logits, press, seen, settled, status, stroke
+from trying import Start, canvas, give, logits, press, seen, settled, status, stroke, title
 from visiting import CHROMIUM
 
 from gradcam_report.data import picture
@@ -97,20 +97,20 @@ def test_a_permalink_restores_picture_question_and_strokes(start: Start) -> None
     page.get_by_role("radio", name="for ship").check()
     page.get_by_role("radio", name="against frog").check()
     stroke(page, (0.2, 0.2), (0.6, 0.7))
-    image, values, title = seen(page), logits(page), page.locator(".live .title").inner_text()
+    image, values, name = seen(page), logits(page), title(page)
     link = str(page.get_by_role("link", name="link to this view").get_attribute("href"))
     assert "case=" in link and "hide=" in link and "layer=3" in link and page.url.endswith(link)
     again = start().load("#" + link.partition("#")[2])
-    assert again.locator(".live .title").inner_text() == title and logits(again) == values
+    assert title(again) == name and logits(again) == values
     assert (seen(again) == image).all() and again.get_by_role("radio", name="against frog").is_checked()
     assert "layer3" in again.locator(".live figcaption").nth(1).inner_text()
-    number = re.match(r"# (\d+)", title)
+    number = re.match(r"# (\d+)", name)
     assert number
     again.get_by_role("link", name="this image in the explorer").click()
     again.wait_for_selector(".explorer dialog[open]")
     again.get_by_role("link", name="try it: hide pixels").click()
     again.wait_for_selector(".live .title")
-    assert again.locator(".live .title").inner_text() == title and f"case={number[1]}" in again.url
+    assert title(again) == name and f"case={number[1]}" in again.url
 
 
 def test_an_image_with_a_card_leads_to_it_and_back(start: Start) -> None:
@@ -119,7 +119,7 @@ def test_an_image_with_a_card_leads_to_it_and_back(start: Start) -> None:
     page.locator("figure.case").first.get_by_role("link", name="Try it").click()
     page.wait_for_selector(".live .title")
     settled(page)
-    assert page.locator(".live .title").inner_text().startswith(f"# {number}: ")
+    assert title(page).startswith(f"# {number}: ")
     assert page.get_by_role("link", name="its card").get_attribute("href") == f"gradcam.html#case-{number}"
     page.get_by_role("combobox", name="show").select_option("right")  # right answers have no card
     page.locator(".live ul.strip button").first.click()
@@ -155,13 +155,9 @@ def test_a_file_is_read_as_the_reports_own_reader_does(start: Start, tmp_path: P
     expected = picture.read(str(path))[0].permute(1, 2, 0).numpy().astype(int)
     tab = start()
     page = tab.load()
-    page.get_by_label("a picture file").set_input_files(path)
-    page.wait_for_selector(".live .own:not([hidden])")
-    settled(page)
+    give(page, path)
     off = np.abs(seen(page).astype(int) - expected)
-    assert (
-        off.max() <= (6 if kind.endswith("jpg") else 2) and page.locator(".live .title").inner_text() == "Your picture"
-    )
+    assert off.max() <= (6 if kind.endswith("jpg") else 2) and title(page) == "Your picture"
     before = seen(page)
     page.locator(".live .own canvas").focus()
     page.keyboard.press("+")
@@ -174,19 +170,22 @@ def test_transparent_parts_are_white(start: Start, tmp_path: Path) -> None:
     path = tmp_path / "clear.png"
     Image.new("RGBA", (64, 64), (255, 0, 0, 0)).save(path)
     page = start().load()
-    page.get_by_label("a picture file").set_input_files(path)
-    page.wait_for_selector(".live .own:not([hidden])")
-    settled(page)
+    give(page, path)
     assert (seen(page) == 255).all()
 
 
-def png(path: Path, colour: str) -> str:
-    """A picture of one colour; its bytes in base64."""
-    Image.new("RGB", (40, 40), colour).save(path)
-    return base64.b64encode(path.read_bytes()).decode()
+def png(colour: str) -> bytes:
+    """A picture of one colour."""
+    written = io.BytesIO()
+    Image.new("RGB", (40, 40), colour).save(written, "PNG")
+    return written.getvalue()
 
 
-def test_a_picture_can_be_dropped_anywhere_and_what_is_no_file_is_refused(start: Start, tmp_path: Path) -> None:
+def encoded(colour: str) -> str:
+    return base64.b64encode(png(colour)).decode()
+
+
+def test_a_picture_can_be_dropped_anywhere_and_what_is_no_file_is_refused(start: Start) -> None:
     tab = start()
     page = tab.load()
     drop = """([kind, body]) => {
@@ -199,16 +198,16 @@ def test_a_picture_can_be_dropped_anywhere_and_what_is_no_file_is_refused(start:
       const main = document.querySelector('main');
       return ['dragover', 'drop'].map((name) => main.dispatchEvent(new DragEvent(name, options)));
     }"""
-    assert page.evaluate(drop, ["file", png(tmp_path / "red.png", "red")]) == [False, False]  # the page takes both
+    assert page.evaluate(drop, ["file", encoded("red")]) == [False, False]  # the page takes both
     page.wait_for_selector(".live .own:not([hidden])")
     settled(page)
-    assert (seen(page) == [255, 0, 0]).all() and page.locator(".live .title").inner_text() == "Your picture"
+    assert (seen(page) == [255, 0, 0]).all() and title(page) == "Your picture"
     assert page.evaluate(drop, ["link", "https://example.org/cat.png"]) == [False, False]  # the browser stays here
     settled(page)
     assert "no file" in status(page) and (seen(page) == [255, 0, 0]).all() and tab.faults == []
 
 
-def test_a_picture_can_be_pasted(start: Start, tmp_path: Path) -> None:
+def test_a_picture_can_be_pasted(start: Start) -> None:
     tab = start(permissions=["clipboard-read", "clipboard-write"])
     page = tab.load()
     page.evaluate(
@@ -217,7 +216,7 @@ def test_a_picture_can_be_pasted(start: Start, tmp_path: Path) -> None:
           const file = new Blob([bytes], { type: 'image/png' });
           await navigator.clipboard.write([new ClipboardItem({ [file.type]: file })]);
         }""",
-        png(tmp_path / "blue.png", "blue"),
+        encoded("blue"),
     )
     page.keyboard.press("Control+V")
     page.wait_for_selector(".live .own:not([hidden])")
@@ -237,7 +236,7 @@ def test_the_camera_gives_a_picture_and_is_let_go(start: Start, browser: Browser
         }""")
         press(page, "camera")
         press(page, "take the picture")
-        assert page.locator(".live .title").inner_text() == "Your picture" and (seen(page) != before).any()
+        assert title(page) == "Your picture" and (seen(page) != before).any()
         assert page.evaluate("window.stream.getTracks().map((track) => track.readyState)") == ["ended"]
         assert page.locator(".live video").is_hidden()
     finally:
@@ -253,9 +252,7 @@ def test_a_camera_that_is_not_allowed_ends_in_a_sentence(start: Start) -> None:
 
 def test_files_that_are_no_pictures_are_refused_in_a_sentence(start: Start, tmp_path: Path) -> None:
     page = start().open()
-    written = io.BytesIO()
-    Image.new("RGB", (40, 40), "red").save(written, "PNG")
-    whole = written.getvalue()
+    whole = png("red")
     huge = whole[:16] + (20_000).to_bytes(4, "big") + (20_000).to_bytes(4, "big") + whole[24:]
     cases = {
         "notes.txt": (b"this is no picture at all, whatever its name", "is no PNG, JPEG, WebP, BMP or GIF picture"),

@@ -1,27 +1,26 @@
 """What the tests of the page "Try it" share: a tab on the served site, and what is read from the page."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Browser, Locator, Page
 from visiting import Visit
 
 WAIT = 120_000  # milliseconds, for machines that are busy with something else
 
 
 class Served(Visit):
-    """A tab on the served site; asking anyone else for anything is a fault."""
+    """A tab on the served site."""
 
-    base = ""
-
-    def _local(self, request: Any) -> None:
-        if not request.url.startswith((self.base, "data:", "blob:")):
-            self.faults.append(f"external: {request.url[:100]}")
+    def __init__(self, browser: Browser, address: str, **options: Any) -> None:
+        super().__init__(browser, Path(), **options)
+        self.address, self.own = address, (address, "data:", "blob:")
 
     def open(self, name: str = "try_it", anchor: str = "") -> Page:
         self.page.set_default_timeout(WAIT)
-        self.page.goto(f"{self.base}/{name}.html{anchor}")
+        self.page.goto(f"{self.address}/{name}.html{anchor}")
         return self.page
 
     def load(self, anchor: str = "") -> Page:
@@ -31,6 +30,14 @@ class Served(Visit):
         page.wait_for_selector('.live[data-network="loaded"]')
         settled(page)
         return page
+
+    def fail(self) -> str:
+        """Try to load the network where that cannot work; what the page says. The prepared example stays."""
+        page = self.open()
+        page.get_by_role("button", name="Load the network").click()
+        page.wait_for_selector(".live .status.fault")
+        assert len(logits(page)) == 10
+        return status(page)
 
 
 def settled(page: Page) -> None:
@@ -79,6 +86,17 @@ def stroke(page: Page, *places: tuple[float, float]) -> None:
         page.mouse.move(*point, steps=5)
     page.mouse.up()
     settled(page)
+
+
+def give(page: Page, path: Path) -> None:
+    """Choose a picture of one's own."""
+    page.get_by_label("a picture file").set_input_files(path)
+    page.wait_for_selector(".live .own:not([hidden])")
+    settled(page)
+
+
+def title(page: Page) -> str:
+    return page.locator(".live .title").inner_text()
 
 
 def press(page: Page, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +20,32 @@ in_a_browser = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="t
 
 
 class Visit:
-    """One tab, and everything in it that went wrong."""
+    """One tab, what it asked for, and everything in it that went wrong; asking anyone else is a fault."""
+
+    own: tuple[str, ...] = ("file:", "data:", "blob:")  # how the addresses begin that it may ask for
 
     def __init__(self, browser: Browser, site: Path, **options: Any) -> None:
         self.site = site
         self.context = browser.new_context(**options)
         self.page: Page = self.context.new_page()
         self.faults: list[str] = []
+        self.asked: list[str] = []
         self.page.on("console", lambda m: m.type in ("error", "warning") and self.faults.append(m.text))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("requestfailed", self._failed)
-        self.page.on("request", self._local)
+        self.page.on("request", self._requested)
 
     def _failed(self, request: Any) -> None:
         if request.failure != "net::ERR_ABORTED":  # of a page that was left before it had all its files
             self.faults.append(f"failed: {request.url[:100]}")
 
-    def _local(self, request: Any) -> None:
-        if not request.url.startswith(("file:", "data:", "blob:")):
+    def _requested(self, request: Any) -> None:
+        self.asked.append(request.url)
+        if not request.url.startswith(self.own):
             self.faults.append(f"external: {request.url[:100]}")
+
+    def close(self) -> None:
+        self.context.close()
 
     def open(self, name: str, anchor: str = "") -> Page:
         self.page.goto(f"{(self.site / name).as_uri()}.html{anchor}")
@@ -51,3 +59,6 @@ class Visit:
         found = Axe().run(self.page, context=part).response["violations"]
         serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
         return [(fault["id"], fault["nodes"][0]["html"][:150]) for fault in serious]
+
+
+Open = Callable[..., Visit]

@@ -80,14 +80,14 @@ def human_agreement(confidence: ArrayLike, shares: ArrayLike, kinds: ArrayLike, 
         kinds: int (N,), positions in `names`.
         names: at most four kinds of errors.
     """
-    points, kinds, colours = 100 * np.array([confidence, shares], np.float64), np.asarray(kinds), palette()
+    (x, y), kinds, colours = 100 * np.array([confidence, shares], np.float64), np.asarray(kinds), palette()
     figure, ax = one_panel(4.4 if is_narrow() else 3.8)
     styles = zip(names, (colours.vermillion, colours.orange, colours.blue, colours.green), "sD^o", strict=False)
     for number, (name, colour, marker) in enumerate(styles):
         own = kinds == number
         label = f"{name}: {own.sum()}"
-        ax.scatter(*points[:, own], s=16, color=colour, marker=marker, alpha=0.75, linewidths=0, label=label)
-    if not points.size:
+        ax.scatter(x[own], y[own], s=16, color=colour, marker=marker, alpha=0.75, linewidths=0, label=label)
+    if not len(kinds):
         ax.text(0.5, 0.5, "nobody was asked about these images", ha="center", va="center", transform=ax.transAxes)
     ax.set(xlim=(0, 100), ylim=(-3, 103))
     ax.set(xlabel="the network's confidence in its answer (%)", ylabel="people who chose the label (%)")
