@@ -33,9 +33,9 @@ lint: $(VENV)/.test  ## style, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# After lint even with -j: what is malformed need not be run.
+# After lint even with -j: what is malformed need not be run. A worker for each core takes one test file after another.
 check: $(VENV)/.test lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 book: $(VENV)/.book  ## the published chapters as a site in _build/html/, without torch: under a minute
 	$(BIN)/jupyter-book build --all -W -n --keep-going book/

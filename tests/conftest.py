@@ -1,7 +1,12 @@
-"""Fixtures that several test files share; torch is imported only by those that need it."""
+"""Fixtures that several test files share; torch is imported only by those that need it.
+
+Several workers (`pytest -n 2 --dist loadfile`) take a test file each. What is costly and read only, the built site, is
+made by the first that needs it.
+"""
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from sample_records import run_record
 
@@ -25,6 +31,12 @@ if TYPE_CHECKING:
 settings.register_profile("busy", deadline=None)  # how long an example takes says more about the machine than the code
 settings.register_profile("long", deadline=None, max_examples=10_000)  # what reads files that others made
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "busy"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: list[Any]) -> None:
+    """Give each of several workers, and what it starts, its share of the cores."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // len(specs))))
 
 
 @pytest.fixture
@@ -99,19 +111,28 @@ def few_threads() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """The published chapters as a site; SITE names a folder with one that is built already."""
     if os.environ.get("SITE"):
         return Path(os.environ["SITE"]).resolve()
-    out = tmp_path_factory.mktemp("site")
+    own = tmp_path_factory.getbasetemp()
+    out = (own if worker_id == "master" else own.parent) / "site"  # one for all workers
+    with FileLock(f"{out}.lock"):
+        if not out.exists():
+            build_site(out)
+    return out / "_build" / "html"
+
+
+def build_site(out: Path) -> None:
     command = [Path(sys.executable).with_name("jupyter-book"), "build", "--all", "-W", "-n", "--keep-going"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("REPORT_")}
     done = subprocess.run(
         [*command, "--path-output", out, "book/"],
         cwd=Path(__file__).parent.parent, env=environment, capture_output=True, text=True,
     )  # fmt: skip
+    if done.returncode:
+        shutil.rmtree(out, ignore_errors=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return out / "_build" / "html"
 
 
 @pytest.fixture(scope="module")  # no longer: as long as it is open, no other test can run an event loop

@@ -33,7 +33,7 @@ def journal(project: Path) -> Counter[str]:
     return Counter(path.read_text().splitlines() if path.exists() else [])
 
 
-def until(condition: Callable[[], object], seconds: float = 90) -> None:
+def until(condition: Callable[[], object], seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

@@ -20,7 +20,7 @@ from gradcam_report.runs.folder import RunFolder
 from gradcam_report.runs.lock import locked
 with locked(RunFolder("runs/x")):
     print("locked", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

@@ -22,11 +22,12 @@ pytestmark = pytest.mark.slow
 # What each process runs: the command line, on networks an eighth as wide, and in float64, so that rounding is far
 # below what a wrong gradient or statistic would do.
 COMMAND = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 from gradcam_report import cli, model
 from gradcam_report.data.datasets import Normalizer
 from gradcam_report.runs import folder, io
+from gradcam_report.training import checkpoint
 build, normalised = model.build, Normalizer.__call__
 model.build = lambda seed, classes=10, width=64: build(seed, classes, 8).double()
 Normalizer.__call__ = lambda self, images: normalised(self, images).double()
@@ -34,6 +35,9 @@ if os.environ.get("RANK", "0") != "0":  # the run folder is the first one's alon
     def forbidden(*args, **kwargs):
         raise AssertionError(f"not the first process: {args}")
     io.write_atomic = io.read_table = io.read_tensors = folder.RunFolder.prepare = folder.RunFolder.record = forbidden
+if "PAUSE" in os.environ:  # time for the test to kill a process before the training is finished
+    save = checkpoint.Checkpoints.save
+    checkpoint.Checkpoints.save = lambda *args: (save(*args), time.sleep(float(os.environ["PAUSE"])))
 Path(f"pid-{os.environ.get('RANK', 0)}").write_text(str(os.getpid()))
 sys.exit(cli.main(sys.argv[1:]))
 """
@@ -103,7 +107,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def started(project: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(words, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(words, cwd=project, env=environment, capture_output=True, text=True, timeout=900)
 
 
 def assert_same(folder: Path, alone: Path) -> None:
@@ -133,13 +137,13 @@ def test_three_processes_train_as_one_does(scripts: Path, alone: Path) -> None:
 
 def test_a_killed_process_ends_the_job_and_another_number_of_them_goes_on(scripts: Path, alone: Path) -> None:
     words = [*TRAIN, "--run-dir", "runs/x"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PAUSE": "2"}
     two = subprocess.Popen(
         command(2, "command.py", *words), cwd=scripts, env=environment, stderr=subprocess.PIPE, text=True
     )
     wait_for_epochs(scripts / "runs/x", 2)
     os.kill(int((scripts / "pid-1").read_text()), signal.SIGKILL)
-    _, errors = two.communicate(timeout=120)
+    _, errors = two.communicate(timeout=600)
     assert two.returncode != 0 and not (scripts / "runs/x/run.json").exists()
     assert "checkpoint" in errors and "the same command" in errors and 'command.py", line' not in errors
     done = started(scripts, command(1, "command.py", *words))
@@ -150,7 +154,7 @@ def test_a_killed_process_ends_the_job_and_another_number_of_them_goes_on(script
 def wait_for_epochs(folder: Path, wanted: int) -> int:
     """Wait until the checkpoint is of `wanted` epochs or more; returns how many it is of."""
     started = time.perf_counter()
-    while time.perf_counter() - started < 120:
+    while time.perf_counter() - started < 600:
         time.sleep(0.05)
         if (folder / "checkpoint.safetensors").exists():
             _, metadata = io.read_tensors(folder / "checkpoint.safetensors")

@@ -120,7 +120,7 @@ def nursery() -> ForkServerContext:
     return context
 
 
-def live(nursery: ForkServerContext, task: str, root: Path, number: int = 0, seconds: float = 120.0) -> int:
+def live(nursery: ForkServerContext, task: str, root: Path, number: int = 0, seconds: float = 900.0) -> int:
     """Do a task in a process that is killed at a moment or after some seconds; its status, -9 when it was killed."""
     process = nursery.Process(target=start, args=(task, str(root), number))
     process.start()
@@ -205,7 +205,7 @@ def test_what_is_killed_at_any_moment_comes_to_the_same_result(
         number = chance.choice(halves) if kill % 3 == 0 else number
         by_time = kill % 3 == 2
         with moment_told(task, kill + 1, f"{seconds:.3f} s" if by_time else f"change {number}"):
-            status = live(nursery, task, project, 10**9 if by_time else number, seconds if by_time else 120.0)
+            status = live(nursery, task, project, 10**9 if by_time else number, seconds if by_time else 900.0)
             readable(project / FOLDER)
             kill += status != 0
             if status == 0:

@@ -5,8 +5,6 @@ A run keeps its features reduced to 32 principal components in half precision, s
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 
 from ..config import DataConfig
 from ..data import datasets
@@ -74,6 +72,9 @@ def project(features: NDArray[np.floating], method: str, seed: int = 0) -> Float
     "pca" takes the two directions of most variance: distances mean something. "tsne" (van der Maaten & Hinton 2008)
     keeps neighbours together: sizes of clusters and gaps between them mean nothing.
     """
+    from sklearn.decomposition import PCA  # here: importing it takes seconds
+    from sklearn.manifold import TSNE
+
     points = np.asarray(features, np.float32)
     if method == "pca":
         return PCA(2).fit_transform(points).astype(np.float64)

@@ -34,7 +34,7 @@ def train_or_load(config: FaithfulnessConfig, run_dir: str, device: str) -> tupl
     complete = all((folder / name).exists() for name in ("model.safetensors", "metrics.json"))
     if not complete or stored is None or any(getattr(stored.parameters, k) != v for k, v in fixed.items()):
         params = params.model_copy(update={"cache": CacheConfig(force=True)})
-    trained = trained_run.train_or_load(params, WIDTH)
+    trained = trained_run.train_or_load(params, WIDTH, for_analysis=False)
     return trained.load_model(resolve(device).torch_device), trained.metrics.test_accuracy
 
 

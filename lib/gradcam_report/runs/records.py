@@ -122,8 +122,8 @@ class Metrics(Record):
     test_accuracy: Accuracy
     val_loss: float | None = _optional()
     val_accuracy: Accuracy | None = _optional()
-    test_accuracy_flip: Accuracy
-    test_accuracy_crops: Accuracy
+    test_accuracy_flip: Accuracy | None = _optional()
+    test_accuracy_crops: Accuracy | None = _optional()
     errors: Count  # test images
     test_images: Count
     train_images: Count

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from ..runs import io
 from ..runs.folder import RunFolder
@@ -23,13 +23,22 @@ def reduced(
 
     Distances between images are kept but for the variance that is cut off.
     """
+    from sklearn.decomposition import PCA  # here: importing it takes seconds, and most chapters only load a network
+
     count = min(dimensions, *train.shape)
     pca = PCA(count, svd_solver="covariance_eigh").fit(train)
     arrays = {"train": pca.transform(train), "test": pca.transform(test)}
     return {name: values.astype(np.float16) for name, values in arrays.items()}
 
 
-def write(trainer: Trainer, folder: RunFolder, recipe: TrainingRecipe, lr_source: str, commit: str | None) -> RunRecord:
+def write(
+    trainer: Trainer,
+    folder: RunFolder,
+    recipe: TrainingRecipe,
+    lr_source: str,
+    commit: str | None,
+    for_analysis: bool = True,
+) -> RunRecord:
     """Write a finished training's files; run.json comes last, so that it never speaks of files that are not there.
 
     - model.safetensors: the weights, fp16;
@@ -38,21 +47,23 @@ def write(trainer: Trainer, folder: RunFolder, recipe: TrainingRecipe, lr_source
     - features.npz: what the linear layer sees of training and test images, see `reduced`;
     - layer4_maps.npz: `maps` float16 (N, classes, 4, 4) of the test images, see `evaluation.layer4_maps`;
     - history.csv: a row for each epoch; metrics.json: the last epoch's scores, and what the training took.
+
+    Unless it is `for_analysis`, a run has no features.npz and no scores of test-time augmentation.
     """
-    arrays, averaged = _predictions(trainer)
-    metrics = _metrics(trainer, arrays, averaged)
+    arrays = _predictions(trainer)
+    metrics = _metrics(trainer, arrays, _augmented_accuracies(trainer, arrays["logits"]) if for_analysis else {})
     net, dataset = trainer.net, trainer.data
-    seen = [
-        evaluation.features(net, part, dataset.normalizer, trainer.device).cpu().numpy()
-        for part in (dataset.train, dataset.test)
-    ]
     maps = evaluation.layer4_maps(net, dataset.test, dataset.normalizer, trainer.device.exact)
     weights = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
     about = {"classes": str(len(dataset.classes)), "width": str(net.conv1.out_channels), "dataset": dataset.name}
-    (folder / RunRecord.FILE).unlink(missing_ok=True)  # no record must speak of files that are being replaced
+    for name in (RunRecord.FILE, "features.npz"):  # no record must speak of files that are being replaced
+        (folder / name).unlink(missing_ok=True)
     io.write_tensors(folder / "model.safetensors", weights, about)
     io.write_arrays(folder / "predictions.npz", **arrays)
-    io.write_arrays(folder / "features.npz", **reduced(seen[0], seen[1]))
+    if for_analysis:
+        parts = (dataset.train, dataset.test)
+        train, test = (evaluation.features(net, p, dataset.normalizer, trainer.device).cpu().numpy() for p in parts)
+        io.write_arrays(folder / "features.npz", **reduced(train, test))
     io.write_arrays(folder / "layer4_maps.npz", maps=maps.cpu().numpy().astype(np.float16))
     io.write_table(folder / "history.csv", trainer.history)
     io.write_json(folder / Metrics.FILE, metrics)
@@ -67,8 +78,8 @@ def write(trainer: Trainer, folder: RunFolder, recipe: TrainingRecipe, lr_source
     return record
 
 
-def _predictions(trainer: Trainer) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """(the arrays of predictions.npz, test accuracy under each way of test-time augmentation)."""
+def _predictions(trainer: Trainer) -> dict[str, np.ndarray]:
+    """The arrays of predictions.npz."""
     net, test, val = trainer.net, trainer.data.test, trainer.data.val
     precise = (trainer.data.normalizer, trainer.device.exact)
     logits = trainer.test_logits
@@ -77,10 +88,17 @@ def _predictions(trainer: Trainer) -> tuple[dict[str, np.ndarray], dict[str, flo
     arrays = {"logits": logits, "labels": test.labels, "indices": test.indices}
     if len(val):
         arrays |= {"val_logits": evaluation.predict(net, val, *precise), "val_labels": val.labels}
-    # The other views' logits in the precision of training: rounding moves a mean of several still less.
-    ways = evaluation.predict_augmented(net, test, trainer.data.normalizer, trainer.device, logits)
-    accuracies = {way: evaluation.score(mean, test.labels)[1] for way, mean in ways.items()}
-    return {name: tensor.cpu().numpy() for name, tensor in arrays.items()}, accuracies
+    return {name: tensor.cpu().numpy() for name, tensor in arrays.items()}
+
+
+def _augmented_accuracies(trainer: Trainer, logits: np.ndarray) -> dict[str, float]:
+    """Test accuracy, 0-1, under each way of test-time augmentation; `logits` are those of the images alone.
+
+    The other views' logits have the precision of training: rounding moves a mean of several still less.
+    """
+    test, plain = trainer.data.test, torch.from_numpy(logits).to(trainer.device.torch_device)
+    ways = evaluation.predict_augmented(trainer.net, test, trainer.data.normalizer, trainer.device, plain)
+    return {way: evaluation.score(mean, test.labels)[1] for way, mean in ways.items()}
 
 
 def _metrics(trainer: Trainer, arrays: Mapping[str, np.ndarray], averaged: Mapping[str, float]) -> Metrics:

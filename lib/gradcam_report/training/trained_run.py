@@ -41,11 +41,14 @@ class TrainedRun:
         return load_model(self.folder, device)
 
 
-def train_or_load(params: TrainingParams, width: int = 64, group: ProcessGroup = SINGLE_PROCESS) -> TrainedRun:
+def train_or_load(
+    params: TrainingParams, width: int = 64, group: ProcessGroup = SINGLE_PROCESS, for_analysis: bool = True
+) -> TrainedRun:
     """Load the run folder's training if the same parameters made it, else train, or resume what was interrupted.
 
     `width` is that of the network, see `model.ResNet18`. All processes of a `group` call it alike; the folder needs to
-    be there for the main process only. Raises `ReportError` for a folder of another recipe or in use by another
+    be there for the main process only. What only the chapters about errors read is written `for_analysis`, see
+    `results.write`. Raises `ReportError` for a folder of another recipe or in use by another
     process, and `Diverged` when the loss is not finite.
     """
     data = group.run_on_main(lambda: datasets.resolve_auto(params.data))
@@ -72,7 +75,9 @@ def train_or_load(params: TrainingParams, width: int = 64, group: ProcessGroup =
             _resume(trainer, saved, folder)
         with out_of_memory_advice(settings.optim.batch_size), checkpoints.interruption_advice():
             trainer.fit(checkpoints)
-        record = group.run_on_main(lambda: results.write(trainer, folder, requested, lr_source, commit))
+        record = group.run_on_main(
+            lambda: results.write(trainer, folder, requested, lr_source, commit, for_analysis=for_analysis)
+        )
     return TrainedRun(folder, record)
 
 

@@ -30,7 +30,7 @@ from .optimizer import build_optimizer, set_lr
 from .schedule import OneCycle, steps_per_epoch
 
 CLEAN_TRAIN = 5_000  # training images, at most, that are evaluated without augmentation
-FEW_STEPS = 100  # a training of fewer steps recomputes BatchNorm's statistics before it is evaluated
+FEW_STEPS = 60  # a training of fewer steps recomputes BatchNorm's statistics before it is evaluated
 
 
 class Diverged(ReportError):
@@ -206,7 +206,8 @@ class Trainer:
         and then evaluated in fp32.
         """
         if self.schedule.total_steps < FEW_STEPS:
-            update_bn(self.batches(), self.forward, self.device.torch_device)
+            with self.device.autocast():
+                update_bn(self.batches(), self.forward, self.device.torch_device)
         if last:
             round_to_fp16(self.net)
         count = min(CLEAN_TRAIN, len(self.data.train), len(self.data.test))
