@@ -101,7 +101,7 @@ def test_figures_have_a_legible_version_for_each_page_and_leave_arrays_pyplot_an
             assert float(version.get_figwidth()) == (3.1 if "narrow" in name else 7.2)
             assert version.get_facecolor()[:3] == to_rgb(page)
             for text in version.findobj(Text):
-                assert text.get_fontsize() >= style.LABEL, text
+                assert text.get_fontsize() >= (style.PHONE_LABEL if "narrow" in name else style.LABEL), text
                 if text.get_color() not in ("black", "white"):  # those stand on coloured cells; see the next test
                     assert style.contrast(to_rgb(text.get_color()), page) >= 4.5, text
     assert dict(matplotlib.rcParams) == before

@@ -11,7 +11,20 @@ from numpy.typing import NDArray
 from ..formatting import percent, signed
 from .heatmaps import label_empty, overlay, signed_colours
 from .images import to_hwc
-from .style import LABEL, SMALL, ReportFigure, bare, is_narrow, new_figure, palette, readable_on, styled, width, wrap
+from .style import (
+    LABEL,
+    PHONE_LABEL,
+    SMALL,
+    ReportFigure,
+    bare,
+    is_narrow,
+    new_figure,
+    palette,
+    readable_on,
+    styled,
+    width,
+    wrap,
+)
 
 TOP = 0.55  # inches below a card's heading
 NEIGHBOURS = 5  # in a row
@@ -90,9 +103,10 @@ def draw_margin(ax: Axes, card: Card, title: str = "") -> None:
     """Draw the signed contributions of the cells, each with its number."""
     reach = float(np.abs(card.cells).max()) or 1.0
     drawn = ax.imshow(card.cells, cmap=signed_colours(), vmin=-reach, vmax=reach, interpolation="nearest")
+    size = PHONE_LABEL if is_narrow() else LABEL
     for (row, column), value in np.ndenumerate(card.cells):
         colour = readable_on(drawn.to_rgba(np.array(value)))
-        ax.text(column, row, signed(float(value)), ha="center", va="center", fontsize=LABEL, color=colour)
+        ax.text(column, row, signed(float(value)), ha="center", va="center", fontsize=size, color=colour)
     ax.set_title(title, **SMALL, pad=3)
     bare(ax)
 
@@ -126,14 +140,14 @@ def case_card(card: Card, heading: str, method: str = "Grad-CAM") -> ReportFigur
     figure = new_figure(7.3 if narrow else 3.5)
     figure.set_layout_engine("none")  # everything has its place
     write(figure, 0.05, 0.06, wrap(heading, width() - 0.1, 10), ha="left", va="top", fontsize=10, fontweight="bold")
-    side, top = (1.45, 0.8) if narrow else (1.5, TOP)
+    side, top = (1.3, 0.8) if narrow else (1.5, TOP)
     place(figure, 0.05, top, side, side).imshow(to_hwc(card.image[None])[0], interpolation="nearest")
-    corner = (0.8, top + side + 0.1, 2.2, 1.0) if narrow else (0.75, TOP + 1.65, 1.75, 1.1)
+    corner = (0.8, 2.5, 2.2, 1.0) if narrow else (0.75, TOP + 1.65, 1.75, 1.1)
     draw_probabilities(place(figure, *corner), card)
-    draw_maps(figure, card, *((0.42, 3.75, 0.6) if narrow else (2.05, TOP, 0.82)), method)
+    draw_maps(figure, card, *((0.42, 3.75, 0.6) if narrow else (2.05, TOP, 0.8)), method)
     predicted, contrast = card.classes[card.predicted], card.classes[card.contrast]
     title = f"{predicted} minus\n{contrast}: sum {signed(card.margin)}"
-    corner = (1.6, top, 1.45, 1.45) if narrow else (5.6, TOP, 1.55, 1.55)
+    corner = (1.45, top, 1.6, 1.6) if narrow else (5.47, TOP, 1.68, 1.68)
     draw_margin(place(figure, *corner), card, title)
     draw_neighbours(figure, card)
     return figure
@@ -143,7 +157,7 @@ def draw_neighbours(figure: ReportFigure, card: Card) -> None:
     """Draw the nearest training images with their labels, on a phone three in a row."""
     if card.neighbours is None or card.neighbour_labels is None:
         return
-    left, top, step, columns = (0.25, 5.55, 0.95, 3) if is_narrow() else (3.2, TOP + 2.06, 0.8, NEIGHBOURS)
+    left, top, step, columns = (0.25, 5.55, 0.95, 3) if is_narrow() else (3.42, TOP + 2.06, 0.75, NEIGHBOURS)
     for number, (image, label) in enumerate(zip(to_hwc(card.neighbours), card.neighbour_labels, strict=True)):
         row, column = divmod(number, columns)
         ax = place(figure, left + column * step, top + 0.9 * row, 0.7, 0.7)
@@ -152,4 +166,4 @@ def draw_neighbours(figure: ReportFigure, card: Card) -> None:
     if is_narrow():
         write(figure, 0.05, top - 0.36, "nearest training images", va="top", fontsize=LABEL)
     else:
-        write(figure, 3.1, TOP + 2.41, "nearest\ntraining\nimages", ha="right", va="center", fontsize=LABEL)
+        write(figure, 3.34, TOP + 2.41, "nearest\ntraining\nimages", ha="right", va="center", fontsize=LABEL)

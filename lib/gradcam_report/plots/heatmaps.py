@@ -12,7 +12,20 @@ from PIL import Image
 
 from ..formatting import signed
 from .images import to_hwc
-from .style import LABEL, SMALL, ReportFigure, bare, is_narrow, new_figure, palette, styled, text_width, width, wrap
+from .style import (
+    LABEL,
+    PHONE_LABEL,
+    SMALL,
+    ReportFigure,
+    bare,
+    is_narrow,
+    new_figure,
+    palette,
+    styled,
+    text_width,
+    width,
+    wrap,
+)
 
 COLOURS = "plasma"  # perceptually uniform, and no shade of it is grey like the image underneath
 ALPHA = 0.75
@@ -233,7 +246,7 @@ def _cam_stack(
     bare(ax)
     for number, title in enumerate(titles):
         top = number * block + 0.05
-        ax.text(0.05, top, title.replace("\n", "   "), va="top", fontsize=LABEL, weight="bold")
+        ax.text(0.05, top, title.replace("\n", "  "), va="top", fontsize=PHONE_LABEL)
         for row, (group, columns) in enumerate(maps.items()):
             below = top + line + row * pitch
             ax.text(0.05 + tile + gap, below, group, va="top", fontsize=LABEL)

@@ -77,6 +77,7 @@ _LOOK: ContextVar[Look] = ContextVar("look", default=LOOKS["light"])
 
 P = ParamSpec("P")
 LABEL = 8.5  # points of every text but titles: 11 CSS pixels where the page leaves a figure 672 of its 720
+PHONE_LABEL = 8.0  # the same on a phone, where a figure keeps its size
 SMALL: dict[str, Any] = {"fontsize": LABEL, "fontweight": "normal"}  # titles of tiles
 
 
