@@ -56,7 +56,8 @@ def progress(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
     watched = os.environ.get(PROGRESS)
     if watched == "bar" or (watched is None and sys.stderr.isatty()):
         return tqdm(iterable, **options)
-    if watched is None and _in_notebook():
+    ipython = sys.modules.get("IPython")
+    if watched is None and ipython is not None and hasattr(ipython.get_ipython(), "kernel"):
         return _Lines(_output(), 1.0, iterable, **options)
     return _Lines(lambda text: print(text, file=sys.stderr, flush=True), SECONDS, iterable, **options)
 
@@ -77,11 +78,6 @@ class _Lines(tqdm):
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         """Show the present state; tqdm calls this."""
         self.show(str(self).strip())
-
-
-def _in_notebook() -> bool:
-    ipython = sys.modules.get("IPython")
-    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def _output() -> Callable[[str], None]:

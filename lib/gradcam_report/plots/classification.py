@@ -7,14 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..formatting import percent
-from .style import LIGHT, ReportFigure, is_narrow, legend_outside, one_panel, palette, panels, styled, width
+from .style import DARK, LIGHT, ReportFigure, is_narrow, legend_outside, one_panel, palette, panels, styled, width
 
-
-def class_colours() -> tuple[str, ...]:
-    """Return ten colours that differ in hue or lightness; each class is also named at the middle of its points."""
-    colour = palette()
-    more = ("#332288", "#882255", "#999933") if colour is LIGHT else ("#9C90F2", "#C94A7C", "#B5B54C")
-    return (*colour.cycle()[:6], colour.yellow, *more)
+# Beside the palette's: ten colours differ in hue or lightness. Each class is also named at the middle of its points.
+MORE = {LIGHT.page: ("#332288", "#882255", "#999933"), DARK.page: ("#9C90F2", "#C94A7C", "#B5B54C")}
 
 
 @styled
@@ -61,7 +57,8 @@ def embedding(
         classes: at most ten names.
     """
     labels, wrong = np.asarray(labels), np.asarray(wrong, bool)
-    colour, shades = palette(), class_colours()
+    colour = palette()
+    shades = (*colour.cycle()[:6], colour.yellow, *MORE[colour.page])
     figure, axes = panels(len(points), width() / (1 if is_narrow() else len(points)), extra=0.5)
     for ax, (title, values) in zip(axes, points.items(), strict=True):
         xy = np.asarray(values)

@@ -60,9 +60,9 @@ def write_atomic(path: Path, content: bytes) -> None:
                 os.unlink(temporary)
 
 
-def clear_temporaries(folder: Path, name: str = "*") -> None:
-    """Remove what killed calls of `write_atomic` left of the files that match `name`; only their one writer may."""
-    for path in folder.glob(f".{name}.*.tmp"):
+def clear_temporaries(folder: Path) -> None:
+    """Remove what killed calls of `write_atomic` left of a folder's files; only their one writer may."""
+    for path in folder.glob(".*.*.tmp"):
         path.unlink(missing_ok=True)
 
 

@@ -1,6 +1,5 @@
 """Trainings of other recipes at the published run's full length, beside the published training."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +27,8 @@ class ComparedTraining:
 
     @property
     def name(self) -> str:
-        """The changes as text, or "as published"."""
-        return format_changes(self.changes) or "as published"
+        """The changes as text, as in "sgd_lr_factor 0.25, cutout 0", or "as published"."""
+        return ", ".join(f"{name} {short(value)}" for name, value in self.changes.items()) or "as published"
 
     @property
     def wrong(self) -> set[int]:
@@ -85,11 +84,6 @@ def lead(base: ComparedTraining, other: ComparedTraining) -> Lead:
         shared=len(base.wrong & other.wrong),
         own=len(base.wrong - other.wrong),
     )
-
-
-def format_changes(changes: Mapping[str, Any]) -> str:
-    """Parameters and their values as text: "sgd_lr_factor 0.25, cutout 0"."""
-    return ", ".join(f"{name} {short(value)}" for name, value in changes.items())
 
 
 def _read(folder: RunFolder, base: Recipe) -> ComparedTraining:
