@@ -1,6 +1,7 @@
 """Cards hold what the analyses they come from say, and their texts and figures hold what the cards say."""
 
 import dataclasses
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -174,3 +175,13 @@ def test_the_figures_show_the_cards_numbers() -> None:
     assert {"An error: frog taken for cat", "Network: cat 70.0 %, frog 5.0 %    People: 47 of 50 say frog"} <= shown
     bare = {text.get_text() for text in plots.case_card(card(**BARE), "x").findobj(Text)}
     assert not [text for text in bare if "people" in text or "nearest" in text]
+
+
+def test_the_overview_has_room_for_long_class_names_on_a_telephone() -> None:
+    names = ("striped disc", "striped triangle", "checked triangle")
+    phone = plots.at_a_glance(card(label=1, classes=names), card(classes=names)).versions()["light-narrow"]
+    phone.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in phone.findobj(Text) if text.get_text()]
+    assert all(box.x0 >= 0 and box.x1 <= phone.bbox.width for box in boxes)
+    free = [box for box in boxes if box.width > phone.bbox.width / 6]  # all but the numbers in the cells
+    assert not [pair for pair in itertools.combinations(free, 2) if pair[0].overlaps(pair[1])]

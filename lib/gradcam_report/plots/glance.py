@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike
 from ..formatting import percent, signed
 from .cards import Card, draw_margin, place, write
 from .heatmaps import blended_colours, overlay
-from .style import SMALL, ReportFigure, is_narrow, palette, styled, wrap
+from .style import LABEL, SMALL, ReportFigure, is_narrow, palette, styled, wrap
 
+HEADING = 10.5  # points
 Corner = tuple[float, float]  # inches from the left and from the top
 
 
@@ -20,14 +21,35 @@ class Layout:
     size: Corner
     side: float
     """Of a tile."""
-    headings: tuple[float, float]
+    headings: tuple[float, ...]
     """Top of each row's heading."""
-    first: tuple[Corner, Corner]
+    first: tuple[Corner, ...]
     """The right answer: its image and its map."""
-    case: tuple[Corner, Corner, Corner, Corner]
+    case: tuple[Corner, ...]
     """The error: its image, the maps of the predicted and of the contrast class, and the cells' shares."""
     key: Corner
     shares_key: Corner
+
+    @property
+    def across(self) -> float:
+        """Width of the text."""
+        return self.size[0] - 0.1
+
+    def moved(self, below: float, by: float) -> "Layout":
+        """Return the layout with all that stands lower than `below` moved down."""
+
+        def down(*corners: Corner) -> tuple[Corner, ...]:
+            return tuple((x, y + by * (y > below)) for x, y in corners)
+
+        return Layout(
+            size=(self.size[0], self.size[1] + by),
+            side=self.side,
+            headings=tuple(top + by * (top > below) for top in self.headings),
+            first=down(*self.first),
+            case=down(*self.case),
+            key=down(self.key)[0],
+            shares_key=down(self.shares_key)[0],
+        )
 
 
 WIDE = Layout(
@@ -35,7 +57,7 @@ WIDE = Layout(
     case=((0.05, 3.41), (1.87, 3.41), (3.69, 3.41), (5.51, 3.41)), key=(3.69, 0.8), shares_key=(5.51, 5.08),
 )  # fmt: skip
 PHONE = Layout(
-    size=(3.1, 7.95), side=1.45, headings=(0.05, 3.6), first=((0.05, 0.9), (1.6, 0.9)),
+    size=(3.1, 8.15), side=1.45, headings=(0.05, 3.6), first=((0.05, 0.9), (1.6, 0.9)),
     case=((0.05, 4.45), (1.6, 4.45), (0.05, 6.15), (1.6, 6.15)), key=(0.05, 2.46), shares_key=(1.6, 7.68),
 )  # fmt: skip
 
@@ -49,11 +71,12 @@ def at_a_glance(first: Card, case: Card, method: str = "Grad-CAM") -> ReportFigu
         case: the error.
         method: the maps' name.
     """
-    layout = PHONE if is_narrow() else WIDE
+    layout = with_room(PHONE, first, case, method) if is_narrow() else WIDE
     figure = ReportFigure(figsize=layout.size)
     for card, top, places in zip((first, case), layout.headings, (layout.first, layout.case[:3]), strict=True):
-        write(figure, 0.05, top, heading(card), va="top", fontsize=10.5, fontweight="bold")
-        write(figure, 0.05, top + 0.22, answers(card), va="top", linespacing=1.3)
+        title, answer = wrap(heading(card), layout.across, HEADING), wrap(answers(card), layout.across)
+        write(figure, 0.05, top, title, va="top", fontsize=HEADING, fontweight="bold")
+        write(figure, 0.05, top + 0.05 + line_height(HEADING) * lines(title), answer, va="top", linespacing=1.3)
         image = card.image.transpose(1, 2, 0)
         shown: list[tuple[ArrayLike, str]] = [(image, "the image")]
         for target, number in (("predicted", card.predicted), ("contrast", card.contrast)):
@@ -71,6 +94,37 @@ def at_a_glance(first: Card, case: Card, method: str = "Grad-CAM") -> ReportFigu
     explain_maps(figure, layout, f"{method} colours the cells of {where} by how much they speak for one class.")
     name_sides(figure, layout, case)
     return figure
+
+
+def line_height(size: float) -> float:
+    """Return the height of a line of text in inches, at `size` points."""
+    return size / 60
+
+
+def lines(text: str) -> int:
+    """Return the number of lines of a text."""
+    return text.count("\n") + 1
+
+
+def with_room(layout: Layout, first: Card, case: Card, method: str) -> Layout:
+    """Return a telephone's layout with more room where long names of classes take further lines."""
+    names, across, side = case.classes, layout.across, layout.side + 0.16
+    predicted, contrast = names[case.predicted], names[case.contrast]
+    titles = [f"{method} for {contrast}", f"{predicted} minus {contrast}: {signed(case.margin)}"]
+    more = max(lines(wrap(title, side)) for title in titles) - 1
+    layout = layout.moved(layout.case[0][1] + 0.1, line_height(LABEL) * more)
+    for card, row in ((case, layout.case), (first, layout.first)):  # from below, so that what is above has not moved
+        more = (
+            lines(wrap(answers(card), across))
+            - 2
+            + lines(wrap(f"{method} for {card.classes[card.predicted]}", side))
+            - 1
+        )
+        room = line_height(LABEL) * max(0, more) + line_height(HEADING) * (
+            lines(wrap(heading(card), across, HEADING)) - 1
+        )
+        layout = layout.moved(row[0][1] - 0.1, room)
+    return layout
 
 
 def heading(card: Card) -> str:
@@ -108,8 +162,10 @@ def name_sides(figure: ReportFigure, layout: Layout, case: Card) -> None:
     """Name the colours of the shares."""
     left, top = layout.shares_key
     colours = palette()
+    right, down = (0.0, 0.2) if is_narrow() else (0.82, 0.0)  # a telephone has room for whole names below each other
     sides = ((colours.vermillion, case.predicted), (colours.blue, case.contrast))
     for number, (colour, kind) in enumerate(sides):
-        place(figure, left + 0.82 * number, top, 0.13, 0.13).set_facecolor(colour)
-        name = case.classes[kind].replace(" ", "\n")
-        write(figure, left + 0.82 * number + 0.18, top + 0.065, name, va="center", linespacing=1.0)
+        x, y = left + right * number, top + down * number
+        place(figure, x, y, 0.13, 0.13).set_facecolor(colour)
+        name = case.classes[kind] if is_narrow() else case.classes[kind].replace(" ", "\n")
+        write(figure, x + 0.18, y + 0.065, name, va="center", linespacing=1.0)

@@ -151,7 +151,9 @@ def accuracy_by_factor(lines: Mapping[str, Sequence[tuple[ArrayLike, ArrayLike]]
     ticks = sorted(every)
     ax.set_xscale("log", base=2)
     ax.set_xticks(ticks, [f"{tick:g}" if tick >= 1 else f"1/{1 / tick:g}" for tick in ticks])
-    ax.set(xlabel="peak of the learning rate ÷ divergence onset", ylabel="held-out images right (%)")
+    ax.set(
+        xlabel=wrap("peak of the learning rate ÷ divergence onset", width() - 0.8), ylabel="held-out images right (%)"
+    )
     legend_outside(figure, ax, "outside upper center", columns=2)
     return figure
 
