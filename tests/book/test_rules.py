@@ -27,6 +27,7 @@ def test_visible_code_is_short_and_only_the_parameters_are_folded(name: str) -> 
     assert not [cell.source for cell in others if {"hide-input", "hide-cell"} & tags(cell)]
     visible = [cell.source for cell in others if not {"remove-input", "remove-cell"} & tags(cell)]
     assert not [source for source in visible if len(source.splitlines()) > 20 or "notebook.glue(" in source]
+    assert not [line for source in visible for line in source.splitlines() if len(line) > 88], "wraps on the page"
     assert not [cell.source for cell in others if len(cell.source.splitlines()) > 30]
 
 
