@@ -102,7 +102,7 @@ def draw_probabilities(ax: Axes, card: Card) -> None:
 def draw_margin(ax: Axes, card: Card, title: str = "") -> None:
     """Draw the signed contributions of the cells, each with its number."""
     reach = float(np.abs(card.cells).max()) or 1.0
-    drawn = ax.imshow(card.cells, cmap=signed_colours(), vmin=-reach, vmax=reach, interpolation="nearest")
+    drawn = ax.imshow(card.cells, cmap=signed_colours(), vmin=-reach, vmax=reach)
     size = PHONE_LABEL if is_narrow() else LABEL
     for (row, column), value in np.ndenumerate(card.cells):
         colour = readable_on(drawn.to_rgba(np.array(value)))
@@ -117,7 +117,7 @@ def draw_maps(figure: ReportFigure, card: Card, left: float, top: float, tile: f
     for row, (target, number) in enumerate((("predicted", card.predicted), ("contrast", card.contrast))):
         for column, (layer, heat) in enumerate(card.maps[target].items()):
             ax = place(figure, left + column * (tile + 0.06), top + row * (tile + 0.06), tile, tile)
-            ax.imshow(overlay(picture, heat), interpolation="nearest", extent=(0, 1, 1, 0))
+            ax.imshow(overlay(picture, heat), extent=(0, 1, 1, 0))
             if not heat.any():
                 label_empty(ax, 0, 0)
             if row == 0:
@@ -141,7 +141,7 @@ def case_card(card: Card, heading: str, method: str = "Grad-CAM") -> ReportFigur
     figure.set_layout_engine("none")  # everything has its place
     write(figure, 0.05, 0.06, wrap(heading, width() - 0.1, 10), ha="left", va="top", fontsize=10, fontweight="bold")
     side, top = (1.3, 0.8) if narrow else (1.5, TOP)
-    place(figure, 0.05, top, side, side).imshow(to_hwc(card.image[None])[0], interpolation="nearest")
+    place(figure, 0.05, top, side, side).imshow(to_hwc(card.image[None])[0])
     corner = (0.8, 2.5, 2.2, 1.0) if narrow else (0.75, TOP + 1.65, 1.75, 1.1)
     draw_probabilities(place(figure, *corner), card)
     draw_maps(figure, card, *((0.42, 3.75, 0.6) if narrow else (2.05, TOP, 0.8)), method)
@@ -161,7 +161,7 @@ def draw_neighbours(figure: ReportFigure, card: Card) -> None:
     for number, (image, label) in enumerate(zip(to_hwc(card.neighbours), card.neighbour_labels, strict=True)):
         row, column = divmod(number, columns)
         ax = place(figure, left + column * step, top + 0.9 * row, 0.7, 0.7)
-        ax.imshow(image, interpolation="nearest")
+        ax.imshow(image)
         ax.set_title(card.classes[label], **SMALL, pad=2, loc="center")
     if is_narrow():
         write(figure, 0.05, top - 0.36, "nearest training images", va="top", fontsize=LABEL)

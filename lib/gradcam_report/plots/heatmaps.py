@@ -119,7 +119,7 @@ def overlay_steps(image: ArrayLike, heat: ArrayLike, name: str) -> ReportFigure:
     figure = new_figure(width() / 3 + 0.75)
     panels = figure.subplots(1, len(shown))
     for ax, (title, picture) in zip(panels, shown.items(), strict=True):
-        ax.imshow(picture, interpolation="nearest")
+        ax.imshow(picture)
         ax.set_title(wrap(title, width() / 3 - 0.1), **SMALL)
         bare(ax)
     bar = figure.colorbar(ScalarMappable(cmap=blended_colours()), ax=panels, location="bottom", aspect=50, pad=0.03)
@@ -173,9 +173,9 @@ def margin_maps(
         ax.set_axis_off()
     for number, (tile, heat, title, margin) in enumerate(zip(tiles, cells, titles, sums, strict=True)):
         above, below = (grid[2 * (number // columns) + half, number % columns] for half in (0, 1))
-        above.imshow(tile, interpolation="nearest")
+        above.imshow(tile)
         above.set_title(title, **SMALL, linespacing=1.25, pad=3)
-        drawn = below.imshow(heat, cmap=signed_colours(), vmin=-reach, vmax=reach, interpolation="nearest")
+        drawn = below.imshow(heat, cmap=signed_colours(), vmin=-reach, vmax=reach)
         below.set_title(f"sum {signed(margin)}", **SMALL, pad=3)
     if len(tiles):
         bar = figure.colorbar(drawn, ax=grid, location="bottom", aspect=50, pad=0.02)
@@ -218,7 +218,7 @@ def cam_grid(
         top = row * pitch + line
         ax.text(0, top - 0.25 * line, row_titles[row].replace("\n", "   "), fontsize=LABEL)
         for start, shown in zip(starts, [image, *(overlay(image, heat[row]) for heat in heats)], strict=True):
-            ax.imshow(shown, extent=(start, start + 1, top + 1, top), interpolation="nearest")
+            ax.imshow(shown, extent=(start, start + 1, top + 1, top))
         for start, heat in zip(starts[1:], heats, strict=True):
             if not heat[row].any():
                 label_empty(ax, start, top)
@@ -254,7 +254,7 @@ def _cam_stack(
             shown |= {name: overlay(tiles[number], np.asarray(heat)[number]) for name, heat in columns.items()}
             for place, (name, picture) in enumerate(shown.items(), 1 if row else 0):
                 left, under = 0.05 + place * (tile + gap), below + 2 * line
-                ax.imshow(picture, extent=(left, left + tile, under + tile, under), interpolation="nearest")
+                ax.imshow(picture, extent=(left, left + tile, under + tile, under))
                 ax.text(left + tile / 2, below + line, name, ha="center", va="top", fontsize=LABEL)
                 if name in columns and not np.asarray(columns[name])[number].any():
                     label_empty(ax, left + tile / 2 - 0.5, under + tile / 2 - 0.5)
