@@ -2,6 +2,9 @@
 
 A `ReportFigure` never enters pyplot's state: as a cell's last expression, or by `display(figure)`, it appears once.
 
+Images are uint8, 0-255, (N, 3, H, W) or (N, H, W, 3). Numbers are float arrays or lists: accuracies, confidences and
+other shares are 0-1 and drawn in percent, learning rates are per step. A title of an image may have several lines.
+
     >>> from gradcam_report import plots
     >>> plots.training_curves(history)  # in a notebook: the figure is the cell's output
     >>> plots.training_curves(history).savefig("curves.png")

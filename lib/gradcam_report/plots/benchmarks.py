@@ -10,11 +10,9 @@ from .style import DASHED, ReportFigure, is_narrow, name_rows, new_figure, one_p
 
 @styled
 def throughput(measured: Mapping[str, Mapping[str, tuple[float, float, float]]], ours: str) -> ReportFigure:
-    """Draw images per second of each implementation.
+    """Draw images per second: task -> implementation -> (median, least, greatest), a panel for each task.
 
-    Args:
-        measured: task -> implementation -> (median, least, greatest) in images a second; one panel per task.
-        ours: the implementation to set off from the others; names that only begin with it are set off less.
+    `ours` is set off from the others; names that only begin with it are set off less.
     """
     colour = palette()
     figure, axes = panels(len(measured), 0.5 + 0.34 * max(map(len, measured.values())))
@@ -33,13 +31,7 @@ def throughput(measured: Mapping[str, Mapping[str, tuple[float, float, float]]],
 
 @styled
 def accuracy_over_time(seconds: ArrayLike, accuracy: ArrayLike, marks: Mapping[str, float]) -> ReportFigure:
-    """Draw the test accuracy against the training time, epoch by epoch.
-
-    Args:
-        seconds: float (E,), of each epoch's training.
-        accuracy: float (E,), 0-1, after each epoch.
-        marks: name -> accuracy to draw a level line at.
-    """
+    """Draw the test accuracy (E,) over the `seconds` (E,) of each epoch's training, with a line at each of `marks`."""
     minutes, percents = np.cumsum(np.asarray(seconds, np.float64)) / 60, 100 * np.asarray(accuracy, np.float64)
     figure, ax = one_panel(3.0)
     ax.plot(minutes, percents, color=palette().blue, marker="o", markersize=3.5)
@@ -54,11 +46,7 @@ def accuracy_over_time(seconds: ArrayLike, accuracy: ArrayLike, marks: Mapping[s
 
 @styled
 def time_and_memory(measured: Mapping[str, Mapping[float, tuple[float, float]]]) -> ReportFigure:
-    """Draw time and peak memory against a quantity: a column of two panels for each quantity.
-
-    Args:
-        measured: "title, unit" of a quantity -> its value -> (seconds, GiB).
-    """
+    """Draw time above peak memory: "title, unit" of a quantity -> its value -> (seconds, GiB)."""
     figure = new_figure(2.1 * len(measured) if is_narrow() else 4.2)
     shape = (len(measured), 2) if is_narrow() else (2, len(measured))
     axes = figure.subplots(*shape, squeeze=False)
@@ -78,11 +66,7 @@ def time_and_memory(measured: Mapping[str, Mapping[float, tuple[float, float]]])
 
 @styled
 def speedups(measured: Mapping[str, Mapping[int, float]]) -> ReportFigure:
-    """Draw the speedup by several processes over one, above the broad pale line of the ideal.
-
-    Args:
-        measured: way of working -> number of processes -> speedup.
-    """
+    """Draw way of working -> number of processes -> speedup over one, above the broad pale line of the ideal."""
     colour = palette()
     figure, ax = one_panel(3.4)
     sizes = sorted({size for by_size in measured.values() for size in by_size})

@@ -15,13 +15,9 @@ MORE = {LIGHT.page: ("#332288", "#882255", "#999933"), DARK.page: ("#9C90F2", "#
 
 @styled
 def class_scores(precision: ArrayLike, recall: ArrayLike, f1: ArrayLike, classes: Sequence[str]) -> ReportFigure:
-    """Draw precision, recall and F1 of each class as three points on a line, F1 also in text.
+    """Draw precision, recall and F1 of each class, (C,), nan without images: points on a line, F1 also in text.
 
     Points, not bars: bars must start at zero, and would hide the differences between good scores.
-
-    Args:
-        precision, recall, f1: float (C,), 0-1; nan for a class without images.
-        classes: C names.
     """
     scores = 100 * np.array([precision, recall, f1], np.float64)
     rows, colour = np.arange(len(classes)), palette()
@@ -46,15 +42,9 @@ def class_scores(precision: ArrayLike, recall: ArrayLike, f1: ArrayLike, classes
 def embedding(
     points: Mapping[str, ArrayLike], labels: ArrayLike, wrong: ArrayLike, classes: Sequence[str]
 ) -> ReportFigure:
-    """Draw features embedded in the plane, coloured by true class, errors ringed.
+    """Draw embeddings by name, (N, 2), coloured by `labels`, int (N,), images that are `wrong`, bool (N,), ringed.
 
-    The last panel names each class at the median of its points.
-
-    Args:
-        points: embedding's name -> float (N, 2), one panel each.
-        labels: int (N,), positions in `classes`.
-        wrong: bool (N,), which images are misclassified.
-        classes: at most ten names.
+    The last panel names each of at most ten classes at the median of its points.
     """
     labels, wrong = np.asarray(labels), np.asarray(wrong, bool)
     colour = palette()

@@ -13,11 +13,10 @@ MARKS = (0.5, 0.8, 0.9, 1.0)  # shares of the answers at which their accuracy is
 
 @styled
 def reliability(panels: Mapping[str, Sequence[ArrayLike]]) -> ReportFigure:
-    """Draw reliability diagrams side by side, and under each the share of predictions in each bin.
+    """Draw reliability diagrams by title side by side, and under each the share of predictions in each bin.
 
-    Args:
-        panels: title -> (edges, confidence, accuracy, count) of B bins: float (B + 1,) from 0 to 1; the means in each
-            bin, float (B,), 0-1, not used where a bin is empty; int (B,).
+    A diagram of B bins is (edges (B + 1,), mean confidence (B,), accuracy (B,), count (B,)). The two means of an empty
+    bin are not used.
     """
     colour = palette()
     if is_narrow():
@@ -48,12 +47,7 @@ def reliability(panels: Mapping[str, Sequence[ArrayLike]]) -> ReportFigure:
 
 @styled
 def selective_accuracy(coverage: ArrayLike, accuracy: ArrayLike) -> ReportFigure:
-    """Draw the accuracy on the most confident predictions against their share of all predictions.
-
-    Args:
-        coverage: float (N,), 0-1, increasing.
-        accuracy: float (N,), 0-1.
-    """
+    """Draw the accuracy (N,) on the most confident answers against the `coverage` (N,), their share of all answers."""
     coverage, accuracy = np.asarray(coverage, np.float64), np.asarray(accuracy, np.float64)
     figure, ax = one_panel(2.8)
     start = np.searchsorted(coverage, 0.02)  # the accuracy of a handful of answers is noise
@@ -72,13 +66,9 @@ def selective_accuracy(coverage: ArrayLike, accuracy: ArrayLike) -> ReportFigure
 
 @styled
 def human_agreement(confidence: ArrayLike, shares: ArrayLike, kinds: ArrayLike, names: Sequence[str]) -> ReportFigure:
-    """Draw errors by the network's confidence and by the share of people who chose the label, coloured by kind.
+    """Draw errors by the network's confidence (N,) and by the share of people who chose the label (N,).
 
-    Args:
-        confidence: float (N,), 0-1, the probability of the predicted class.
-        shares: float (N,), 0-1.
-        kinds: int (N,), positions in `names`.
-        names: at most four kinds of errors.
+    `kinds`, int (N,), are positions in at most four `names`; each kind has a colour.
     """
     (x, y), kinds, colours = 100 * np.array([confidence, shares], np.float64), np.asarray(kinds), palette()
     figure, ax = one_panel(4.4 if is_narrow() else 3.8)

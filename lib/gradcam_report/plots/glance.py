@@ -66,10 +66,7 @@ PHONE = Layout(
 def at_a_glance(first: Card, case: Card, method: str = "Grad-CAM") -> ReportFigure:
     """Draw a right answer with its map, and an error with the maps of two classes and the shares of its cells.
 
-    Args:
-        first: the right answer, with the last layer's map of its class.
-        case: the error.
-        method: the maps' name.
+    `method` is the maps' name.
     """
     layout = with_room(PHONE, first, case, method) if is_narrow() else WIDE
     figure = ReportFigure(figsize=layout.size)

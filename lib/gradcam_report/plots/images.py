@@ -55,13 +55,9 @@ def show(ax: Axes, image: NDArray[np.uint8]) -> None:
 
 @styled
 def image_grid(images: ArrayLike, titles: Sequence[str], columns: int = 5, note: str = "") -> ReportFigure:
-    """Draw images with a title above each.
+    """Draw images with a title above each and a `note` under all; a line wider than its image is broken.
 
-    Args:
-        images: uint8 (N, 3, H, W) or (N, H, W, 3), 0-255.
-        titles: N texts, of one or more lines; a line wider than its image is broken.
-        columns: images per row; half as many on a phone if they have titles.
-        note: a line under the grid.
+    A phone has half the `columns` if there are titles.
     """
     tiles = to_hwc(images)
     if is_narrow() and any(titles):
@@ -87,10 +83,7 @@ def image_grid(images: ArrayLike, titles: Sequence[str], columns: int = 5, note:
 def class_samples(images: ArrayLike, labels: ArrayLike, classes: Sequence[str]) -> ReportFigure:
     """Draw the first images of each class, one class per column; on a phone one class per row.
 
-    Args:
-        images: uint8 (N, 3, H, W) or (N, H, W, 3), 0-255.
-        labels: int (N,), positions in `classes`.
-        classes: names, one column each; a class with fewer than `PER_CLASS` images leaves its column's end empty.
+    `labels`, int (N,), are positions in `classes`. A class with fewer than `PER_CLASS` images leaves its end empty.
     """
     tiles, labels = to_hwc(images), np.asarray(labels)
     ordered = np.full((len(classes), PER_CLASS, *tiles.shape[1:]), page_colour(), np.uint8)
@@ -122,12 +115,7 @@ def class_samples(images: ArrayLike, labels: ArrayLike, classes: Sequence[str]) 
 
 @styled
 def augmentations(original: ArrayLike, variants: ArrayLike) -> ReportFigure:
-    """Draw one image beside its augmented variants, on a phone above them.
-
-    Args:
-        original: uint8 (3, H, W) or (H, W, 3), 0-255.
-        variants: uint8 (K, 3, H, W) or (K, H, W, 3), 0-255.
-    """
+    """Draw one image, (3, H, W) or (H, W, 3), beside its augmented variants, on a phone above them."""
     image, tiles = to_hwc(np.asarray(original)[None])[0], to_hwc(variants)
     columns = 6
     rows = math.ceil(len(tiles) / columns)
@@ -150,15 +138,9 @@ def augmentations(original: ArrayLike, variants: ArrayLike) -> ReportFigure:
 def nearest_neighbours(
     images: ArrayLike, row_titles: Sequence[str], near: ArrayLike, near_titles: Sequence[Sequence[str]]
 ) -> ReportFigure:
-    """Draw one row per image: the image, then its nearest neighbours, each with its title above.
+    """Draw one row per image: the image, then its nearest neighbours, (N, K, 3, H, W), each with its title above.
 
     On a phone an image's row is broken in two, below its own title.
-
-    Args:
-        images: uint8 (N, 3, H, W), 0-255.
-        row_titles: N texts, of one or more lines.
-        near: uint8 (N, K, 3, H, W), 0-255.
-        near_titles: N times K texts of one line.
     """
     tiles, near = to_hwc(images), np.asarray(near)
     count = near.shape[1]

@@ -61,12 +61,8 @@ def lr_range_test(
 ) -> ReportFigure:
     """Draw the loss of a range test against the learning rate, and the peak that each rule suggests.
 
-    Args:
-        lrs: float (T,), per step, increasing.
-        losses: float (T,), of each batch; non-finite values are left out and counted under the axis.
-        smoothed: float (T,), the same loss as the rules read it.
-        suggestions: rule's name -> learning rate, or None where the rule finds none.
-        chosen: the rule to set off from the others.
+    `losses` (T,) are those of each batch, `smoothed` (T,) as the rules read them. What is not finite is left out and
+    counted under the axis. A rule's suggestion is None where it finds none. The `chosen` rule is set off.
     """
     if chosen not in suggestions:
         raise ValueError(f"the chosen rule {chosen!r} is not among {', '.join(suggestions)}")
@@ -101,13 +97,9 @@ def lr_range_test(
 def accuracy_by_peak(
     lrs: ArrayLike, accuracies: ArrayLike, suggestions: Mapping[str, float | None], chosen: str
 ) -> ReportFigure:
-    """Draw the accuracy of trainings against the peak of their schedule, and the peak that each rule suggests.
+    """Draw the accuracy (P,) of trainings against their schedule's peak (P,), and the peak that each rule suggests.
 
-    Args:
-        lrs: float (P,), per step, increasing.
-        accuracies: float (P,), 0-1.
-        suggestions: rule's name -> learning rate, or None where the rule finds none.
-        chosen: the rule to set off from the others.
+    A rule's suggestion is None where it finds none. The `chosen` rule is set off.
     """
     lrs, percents = np.asarray(lrs, np.float64), 100 * np.asarray(accuracies, np.float64)
     known = {name: lr for name, lr in suggestions.items() if lr is not None}
@@ -135,8 +127,7 @@ def accuracy_by_peak(
 def accuracy_by_factor(lines: Mapping[str, Sequence[tuple[ArrayLike, ArrayLike]]]) -> ReportFigure:
     """Draw the accuracy of trainings against their peak as a multiple of the divergence onset, each line's best marked.
 
-    Args:
-        lines: setting -> (factors, increasing, and accuracies, 0-1, float (F,)) of each seed. A setting has a colour.
+    `lines` is setting -> (factors (F,), increasing, accuracies (F,)) of each seed. A setting has a colour.
     """
     figure, ax = one_panel(3.9 if is_narrow() else 3.2)
     ax.axvline(1, color=palette().grey, linewidth=1, linestyle=DASHED)
@@ -160,13 +151,7 @@ def accuracy_by_factor(lines: Mapping[str, Sequence[tuple[ArrayLike, ArrayLike]]
 
 @styled
 def lr_schedule(steps: ArrayLike, lrs: ArrayLike, epochs: float) -> ReportFigure:
-    """Draw the learning rate over training, with its peak marked.
-
-    Args:
-        steps: int (T,), optimizer steps from 0, increasing; the last one is the last of the run.
-        lrs: float (T,), per step.
-        epochs: number of epochs that the steps make.
-    """
+    """Draw the learning rate (T,) over the `epochs` that the `steps`, int (T,) from 0, make up; mark its peak."""
     steps, lrs = np.asarray(steps, np.float64), np.asarray(lrs, np.float64)
     position = steps * epochs / (steps[-1] + 1)
     peak = int(lrs.argmax())

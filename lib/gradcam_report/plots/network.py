@@ -23,9 +23,7 @@ def draw_grid(ax: Axes, left: float, bottom: float, cells: int) -> None:
 def network(stages: Sequence[Stage], outputs: int) -> ReportFigure:
     """Draw each stage as the grid of its cells, all grids over the same image, then the mean and the linear layer.
 
-    Args:
-        stages: name, channels and cells of a side, from the image to the last stage.
-        outputs: the number of logits.
+    `stages` go from the image to the last one; `outputs` is the number of logits.
     """
     count = len(stages)
     figure, ax = one_panel(0.75 * (count + 1) if is_narrow() else 1.75)

@@ -47,10 +47,8 @@ def distinct(values: Sequence[Any]) -> list[Any]:
 def sweep_curves(quantities: Mapping[str, Sequence[tuple[Values, int, float]]], axes: Sequence[str]) -> ReportFigure:
     """Draw quantities against the epoch, a line for each setting: the mean over seeds, a band of one deviation.
 
-    Args:
-        quantities: title with unit -> (setting, epoch counted from 1, value) of each seed.
-        axes: swept parameters. The first gives the lines their colours, the second dashes; settings that differ in
-            further ones share a line and its band.
+    `quantities` is title with unit -> (setting, epoch counted from 1, value) of each seed. Of the swept parameters
+    `axes`, the first gives the lines their colours, the second dashes; settings that differ in others share a line.
     """
     colour, dash = axes[0], axes[1] if len(axes) > 1 else None
     figure, places = panels(len(quantities), 2.8 if is_narrow() else 3.6, extra=0.8 if is_narrow() else 0)
@@ -89,16 +87,10 @@ def sweep_curves(quantities: Mapping[str, Sequence[tuple[Values, int, float]]], 
 
 @styled
 def sweep_results(results: Sequence[Result], axes: Sequence[str], metric: str, rising: bool) -> ReportFigure:
-    """Draw the final metric over the swept parameters, the best setting marked.
+    """Draw the final metric over the swept parameters `axes`; the best setting, the first of `results`, is marked.
 
     One parameter gives points with bars of one deviation, two a heat map, more a line for each setting across parallel
-    coordinates.
-
-    Args:
-        results: the settings with mean and standard deviation, the best first.
-        axes: the swept parameters.
-        metric: name of the metric, with its unit.
-        rising: whether more of it is better.
+    coordinates. `metric` is a name with unit; `rising` is whether more of it is better.
     """
     if len(axes) == 1:
         return _over_one(results, axes[0], metric)
@@ -204,12 +196,9 @@ def _draw_scale(ax: Axes, place: int, scale: Sequence[Any]) -> None:
 
 @styled
 def differences(values: Mapping[str, float], error: float, label: str) -> ReportFigure:
-    """Draw differences from a reference as points, each with its error as a bar; grey where the bar reaches zero.
+    """Draw differences by name, each with a bar of `error` to both sides, grey where the bar reaches zero.
 
-    Args:
-        values: name -> difference, in the order of the rows. On a phone the name stands above its point.
-        error: half the length of every bar, such as two standard errors.
-        label: what the differences are, with their unit.
+    On a phone the name stands above its point. `label` says what the differences are, with their unit.
     """
     figure, ax = one_panel((0.42 if is_narrow() else 0.26) * len(values) + 0.8)
     ax.axvline(0, color=palette().grey, linewidth=1)

@@ -60,9 +60,8 @@ def draw_series(ax: Axes, history: Mapping[str, ArrayLike], quantity: str) -> No
 def training_curves(history: Mapping[str, ArrayLike]) -> ReportFigure:
     """Draw loss and accuracy against the epoch (counted from 1), with the last values in text.
 
-    Args:
-        history: columns float (E,): train_loss, clean_train_loss, test_loss and the same three of `accuracy`, 0-1;
-            non-finite values leave a gap.
+    `history` has the columns train_loss, clean_train_loss and test_loss, (E,), and the same of accuracy. Values that
+    are not finite leave a gap.
     """
     figure, (loss, accuracy) = panels(2, 2.6 if is_narrow() else 3.4, extra=0.8 if is_narrow() else 0)
     draw_series(loss, history, "loss")
@@ -75,12 +74,7 @@ def training_curves(history: Mapping[str, ArrayLike]) -> ReportFigure:
 
 @styled
 def loss_by_step(losses: ArrayLike, guessing: float) -> ReportFigure:
-    """Draw the loss of each step of a short training.
-
-    Args:
-        losses: float (T,), of steps 1 to T.
-        guessing: the loss of giving every class the same probability, drawn as a dashed line.
-    """
+    """Draw the loss (T,) of each step of a short training, and a line at the loss of `guessing`."""
     steps = np.arange(1, np.size(losses) + 1)
     figure, ax = one_panel(2.2)
     ax.axhline(guessing, color=palette().grey, linestyle=DASHED, linewidth=1, label="guessing")
@@ -106,11 +100,9 @@ def singular_values(before: ArrayLike, after: ArrayLike) -> ReportFigure:
 
 @styled
 def recipe_comparison(accuracies: Mapping[str, ArrayLike], error: float) -> ReportFigure:
-    """Draw the test accuracy of several recipes after each epoch, and their lead over the first.
+    """Draw the test accuracy (E,) of several recipes after each epoch, and their lead over the first.
 
-    Args:
-        accuracies: name -> float (E,), 0-1, after epochs 1 to E.
-        error: difference, 0-1, within which two recipes cannot be told apart; drawn as a band.
+    Differences within `error`, drawn as a band, say nothing.
     """
     figure, (left, right) = panels(2, 2.6 if is_narrow() else 3.0, extra=0.5 if is_narrow() else 0)
     percents = {name: 100 * np.asarray(values, np.float64) for name, values in accuracies.items()}
