@@ -1,1 +1,1 @@
-"""Reading and comparing many trainings: ablation, recipe comparison, sweep, and measurements of speed."""
+"""Reading and comparing many trainings: ablation, peak, recipe comparison, sweep, and speed."""
