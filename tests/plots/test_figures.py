@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+import torch
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
@@ -62,7 +63,7 @@ def all_figures() -> list[plots.ReportFigure]:
         plots.training_curves(columns),
         plots.recipe_comparison({"a": scores, "b": scores}, 0.1),
         plots.loss_by_step(losses, 2.3),
-        plots.singular_values(LRS[::-1], scores),
+        plots.singular_values(torch.from_numpy(LRS[::-1].copy()), torch.ones(4)),
         plots.network([("image", 3, 32), ("layer4", 512, 4)], 10),
         plots.differences({"no cutout": 1.8, "SGD instead of Muon": -18.5}, 1.6, "points"),
         plots.class_scores(scores, scores, scores, CLASSES),

@@ -91,7 +91,7 @@ def singular_values(before: ArrayLike, after: ArrayLike) -> ReportFigure:
     figure, ax = one_panel(2.4)
     grey, blue = palette().grey, palette().blue
     for values, label, colour, dashes in ((before, "before", grey, (0, (3, 1.5))), (after, "after", blue, "-")):
-        ax.plot(np.arange(1, np.size(values) + 1), values, color=colour, linestyle=dashes, label=label)
+        ax.plot(np.arange(1, np.asarray(values).size + 1), values, color=colour, linestyle=dashes, label=label)
     ax.set_yscale("log")
     ax.set(xlabel="singular value, largest first", ylabel="size (log scale)")
     ax.legend()
