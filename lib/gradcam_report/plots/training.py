@@ -75,7 +75,7 @@ def training_curves(history: Mapping[str, ArrayLike]) -> ReportFigure:
 @styled
 def loss_by_step(losses: ArrayLike, guessing: float) -> ReportFigure:
     """Draw the loss (T,) of each step of a short training, and a line at the loss of `guessing`."""
-    steps = np.arange(1, np.size(losses) + 1)
+    steps = np.arange(1, np.asarray(losses).size + 1)
     figure, ax = one_panel(2.2)
     ax.axhline(guessing, color=palette().grey, linestyle=DASHED, linewidth=1, label="guessing")
     ax.plot(steps, losses, color=palette().blue, marker="o", markersize=3.5, label="loss of the batch")
