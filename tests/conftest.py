@@ -138,10 +138,10 @@ def build_site(out: Path) -> None:
 @pytest.fixture(scope="module")  # no longer: as long as it is open, no other test can run an event loop
 def browser() -> "Iterator[Browser]":
     from playwright.sync_api import sync_playwright
-    from visiting import CHROMIUM
+    from visiting import CHROMIUM, WAIT
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=WAIT)
         yield started
         started.close()
 

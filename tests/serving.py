@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128  # a browser asks for many files at once, and a busy machine answers late
+
+
 @contextlib.contextmanager
 def serve(folder: Path, policy: str = "") -> Iterator[tuple[str, list[str]]]:
     """Serve a folder, with this Content-Security-Policy; the address, and the methods of the requests so far."""
@@ -23,7 +27,7 @@ def serve(folder: Path, policy: str = "") -> Iterator[tuple[str, list[str]]]:
                 self.send_header("Content-Security-Policy", policy)
             super().end_headers()
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder))) as serving:
+    with Server(("127.0.0.1", 0), partial(Handler, directory=str(folder))) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{serving.server_port}", requests
         serving.shutdown()

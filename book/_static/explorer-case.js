@@ -181,7 +181,7 @@
         predicted: `${data.method} of layer${state.layer} for ${predicted}, from violet to yellow, ${shared ? "on one scale for both classes" : "on its own scale"}`,
         other: `${data.method} of layer${state.layer} for ${other}, ${shared ? "on the same scale" : "on its own scale"}`,
         margin: `what each cell of layer4 adds to ${predicted} minus ${other}, in all ${row.margin.toFixed(2)}: `
-          + `vermillion speaks for ${predicted}, blue for ${other}`,
+          + `orange speaks for ${predicted}, blue for ${other}`,
       };
       for (const [view, canvas] of Object.entries(this.canvases)) {
         this.captions[view].textContent = captions[view];

@@ -42,6 +42,7 @@
       this.label = figure.querySelector("img")?.alt ?? "";
       figure.classList.add("drawn");
       figure.prepend(this.box);
+      this.draw(); // now, so that nothing below moves once the page has opened at a case
       new ResizeObserver(() => this.draw()).observe(this.plot);
     }
 

@@ -13,6 +13,7 @@
       this.list = section.querySelector("ul.tiles");
       const { readState, tellsState } = window.explorer;
       this.state = readState(tellsState(location.hash) ? location.hash : "", this.data);
+      this.errors = this.data.cases.filter((row) => row.predicted !== row.true).length;
       this.tiles = [];
       this.shown = [];
     }
@@ -157,7 +158,7 @@
       this.shown.forEach((at, place) => { this.tiles[at].firstChild.tabIndex = place ? -1 : 0; });
       const errors = this.shown.filter((at) => this.data.cases[at].predicted !== this.data.cases[at].true).length;
       this.count.textContent = this.shown.length
-        ? `${this.shown.length} of ${this.data.cases.length} cases, ${errors} of them errors`
+        ? `${errors} of ${this.errors} errors, ${this.shown.length - errors} of ${this.data.cases.length - this.errors} right answers`
         : "No case fits these filters.";
       this.scatter?.show();
     }

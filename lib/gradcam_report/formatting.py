@@ -33,6 +33,11 @@ def percent(fraction: float, digits: int = 1) -> str:
     return f"{100 * fraction:.{digits}f} %"
 
 
+def counted(count: int, singular: str, plural: str = "") -> str:
+    """Return a count with its noun: "1 error", "1,522 errors", "2 classes"; `plural` where an "s" is not enough."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
 def error_title(index: int, predicted: str, probability: float, true: str, true_probability: float) -> str:
     """Return the lines that name one prediction: its test-set index, the predicted (✗) and the true class (✓).
 

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 from visiting import TOP, Open, in_a_browser
 
 from gradcam_report import plots
@@ -42,15 +43,20 @@ class TestInABrowser:
             rows = page.locator("#fig-curves .curves table tbody tr").all()
             return [[cell.replace("\u00a0", " ") for cell in row.locator("td").all_inner_texts()] for row in rows]
 
+        expect(slider).to_have_value(str(last))
         assert read() == of_epoch(last)
         slider.press("Home")
+        expect(slider).to_have_value("1")
         assert read() == of_epoch(1)
         slider.press("ArrowRight")
+        expect(slider).to_have_value("2")
         assert read() == of_epoch(2) and of_epoch(2)[2][0] in str(slider.get_attribute("aria-valuetext"))
+        page.locator("#fig-curves svg").first.hover()  # waits until it stands still
         box = page.locator("#fig-curves svg").first.bounding_box()
         assert box
         page.mouse.move(box["x"] + 0.96 * box["width"], box["y"] + box["height"] / 2)
-        assert slider.input_value() == str(last) and read() == of_epoch(last)
+        expect(slider).to_have_value(str(last))
+        assert read() == of_epoch(last)
         for chart, quantity in enumerate(("loss", "accuracy")):
             svg = page.locator("#fig-curves .charts svg").nth(chart)
             for at, (kind, *_) in enumerate(plots.SERIES):
@@ -68,7 +74,7 @@ class TestInABrowser:
         page.locator("#fig-curves figcaption").scroll_into_view_if_needed()
         shown = page.locator("#fig-curves img").locator("visible=true")
         shown.wait_for()  # the one version that fits
-        assert not page.locator("#fig-curves .curves").is_visible()
+        expect(page.locator("#fig-curves .curves")).not_to_be_visible()
         assert page.locator("details.history table").count() == 1
 
     @pytest.mark.parametrize(("scheme", "width"), [("light", 360), ("dark", 1440)])

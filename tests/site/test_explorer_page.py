@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from playwright.sync_api import Page
-from visiting import Open, Visit, in_a_browser
+from playwright.sync_api import Locator, Page, expect
+from visiting import Open, Visit, anchor, in_a_browser
 
 pytestmark = in_a_browser
 GROUNDS = """part => {
@@ -14,8 +14,8 @@ GROUNDS = """part => {
 }"""
 
 
-def explorer(tab: Visit, anchor: str = "") -> Page:
-    page = tab.open("explorer", anchor)
+def explorer(tab: Visit, view: str = "") -> Page:
+    page = tab.open("explorer", view)
     page.wait_for_selector('.explorer[data-ready="true"]')
     return page
 
@@ -33,8 +33,24 @@ def tile(page: Page, number: int) -> str:
     return str(page.locator(".explorer ul.tiles button").nth(number).get_attribute("aria-label"))
 
 
+def dialog(page: Page) -> Locator:
+    return page.locator(".explorer dialog")
+
+
 def open_case(page: Page, number: int = 0) -> None:
     page.locator(".explorer ul.tiles button").nth(number).click()
+    expect(dialog(page)).to_be_visible()
+
+
+def follow(page: Page, view: str) -> None:
+    """Give the page another anchor, and wait until it has had the time to take it over."""
+    page.evaluate(
+        """(view) => new Promise((done) => {
+          addEventListener('hashchange', () => setTimeout(done), { once: true });
+          location.hash = view;
+        })""",
+        view,
+    )
 
 
 def picture(page: Page, view: str = "predicted") -> list[int]:
@@ -60,7 +76,7 @@ def test_filters_show_what_they_say_and_can_be_undone(visit: Open) -> None:
     cat, dog = classes.index("cat"), classes.index("dog")
     wanted = [row for row in errors if (row["true"], row["predicted"]) == (cat, dog)]
     assert count(page) == len(wanted) > 5
-    assert f"{len(wanted)} of {len(cases)} cases" in page.locator(".explorer .count").inner_text()
+    expect(page.locator(".explorer .count")).to_contain_text(f"{len(wanted)} of {len(errors)} errors, 0 of ")
     page.locator("input[name=from]").fill("70")
     assert count(page) == sum(row["permille"][row["predicted"]] >= 700 for row in wanted)
     page.locator("input[name=from]").fill("0")
@@ -82,13 +98,14 @@ def test_the_address_keeps_order_filters_and_the_open_case_as_it_was_seen(visit:
     open_case(page, 3)
     page.locator("dialog input[name=layer]").fill("3")
     page.wait_for_function("location.hash.includes('layer=3')")
-    number, seen, anchor = case_number(page), picture(page), "#" + page.url.partition("#")[2]
-    again = explorer(visit(), anchor)
-    assert again.locator(".explorer dialog").is_visible() and count(again) == shown
+    number, seen = case_number(page), picture(page)
+    again = explorer(visit(), anchor(page))
+    expect(dialog(again)).to_be_visible()
+    assert count(again) == shown
     assert case_number(again) == number and picture(again) == seen
     again.get_by_role("button", name="close").click()
-    again.evaluate("location.hash = '#all-errors-at-a-glance'")  # an anchor of the page
-    again.wait_for_timeout(100)
+    expect(dialog(again)).to_be_hidden()
+    follow(again, "#all-errors-at-a-glance")  # an anchor of the page
     assert count(again) == shown and again.locator("select[name=sort]").input_value() == "least sure first"
 
 
@@ -102,7 +119,7 @@ def test_a_case_outside_the_filters_opens_and_leads_back_to_them(visit: Open) ->
     page = explorer(visit(), "#kind=right")
     open_case(page)
     page.wait_for_function("location.hash.includes('case=')")
-    other = explorer(visit(), "#" + page.url.replace("kind=right&", "").partition("#")[2])
+    other = explorer(visit(), anchor(page).replace("kind=right&", ""))
     assert case_number(other) == case_number(page)
     other.get_by_role("button", name="previous case").click()
     assert f"number {case_number(other)}," in tile(other, -1)
@@ -137,12 +154,14 @@ def test_everything_works_without_a_mouse(visit: Open) -> None:
     below, focused = page.evaluate(place), page.evaluate(label)
     assert below[0] == left and below[1] > top and focused != first
     page.keyboard.press("Enter")
-    assert page.locator(".explorer dialog").is_visible() and f"number {case_number(page)}," in focused
+    expect(dialog(page)).to_be_visible()
+    assert f"number {case_number(page)}," in focused
     page.keyboard.press("ArrowRight")
     following = case_number(page)
     assert f"number {following}," not in focused
     page.keyboard.press("Escape")
-    assert not page.locator(".explorer dialog").is_visible() and f"number {following}," in page.evaluate(label)
+    expect(dialog(page)).to_be_hidden()
+    page.wait_for_function(f"{label}?.includes('number {following},')")  # a dialog tells later that it was closed
     assert page.locator('.explorer ul.tiles button[tabindex="0"]').count() == 1
 
 
@@ -168,22 +187,29 @@ def test_without_javascript_ten_errors_are_shown(visit: Open) -> None:
     assert page.locator(".explorer ul.tiles img").first.bounding_box()["width"] >= 40  # type: ignore[index]
 
 
-def in_window(page: Page, part: str) -> bool:
-    """Whether an element lies in the window, below the page's bar."""
-    box = page.locator(part).first.bounding_box()
-    return box is not None and 40 < box["y"] < page.viewport_size["height"] - 40  # type: ignore[index]
+def wait_until_in_window(page: Page, part: str) -> None:
+    """Wait until an element lies in the window, below the page's bar."""
+    page.wait_for_function(
+        """(part) => {
+          const { y } = document.querySelector(part).getBoundingClientRect();
+          return 40 < y && y < innerHeight - 40;
+        }""",
+        arg=part,
+    )
 
 
 def test_the_explorer_opens_at_what_the_address_tells(visit: Open) -> None:
     page = explorer(visit(), "#true=cat&predicted=dog")
-    assert page.evaluate("scrollY") > 100 and in_window(page, ".explorer .count")
+    wait_until_in_window(page, ".explorer .count")
+    assert page.evaluate("scrollY") > 100
     case = re.findall(r"number (\d+)", tile(page, -1))[0]
     page = explorer(visit(), f"#case={case}")
-    assert page.locator(".explorer dialog").is_visible() and case_number(page) == case
+    expect(dialog(page)).to_be_visible()
+    assert case_number(page) == case
     page.get_by_role("button", name="close").click()
-    assert in_window(page, f'.explorer ul.tiles button[aria-label^="number {case},"]')
+    wait_until_in_window(page, f'.explorer ul.tiles button[aria-label^="number {case},"]')
     page.evaluate("scrollTo(0, 0)")
-    page.evaluate("location.hash = '#true=frog'")  # a link on the page itself
+    follow(page, "#true=frog")  # a link on the page itself
     page.wait_for_function("scrollY > 100")
     assert explorer(visit()).evaluate("scrollY") == 0
 
@@ -206,18 +232,19 @@ def test_a_link_to_a_card_opens_it_and_on_paper_all_are_open(visit: Open) -> Non
     last = cards.last.locator("figure.case")
     assert [cards.first.get_attribute("open"), cards.last.get_attribute("open")] == ["", None]
     page.emulate_media(media="print")
-    assert last.is_visible()
+    expect(last).to_be_visible()
     page.emulate_media(media="screen")
-    assert not last.is_visible()
+    expect(last).to_be_hidden()
     page.evaluate("id => { location.hash = id; }", last.get_attribute("id"))
     page.wait_for_function("scrollY > 100")
-    assert last.is_visible()
+    expect(last).to_be_visible()
 
 
 def test_a_drag_over_the_scatter_filters_as_the_sliders_do(visit: Open) -> None:
     page = explorer(visit())
     plot = page.locator(".scatter svg").first
-    plot.scroll_into_view_if_needed()
+    plot.evaluate("(plot) => plot.scrollIntoView({ block: 'center' })")
+    plot.hover(position={"x": 5, "y": 5})  # waits until it stands still, below nothing else
     box = plot.bounding_box()
     assert box
     everything = count(page)
@@ -225,6 +252,7 @@ def test_a_drag_over_the_scatter_filters_as_the_sliders_do(visit: Open) -> None:
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 0.5 * box["height"], steps=3)
     page.mouse.up()
+    page.wait_for_function("(all) => document.querySelectorAll('.explorer ul.tiles li').length < all", arg=everything)
     some = count(page)
     assert 0 < some < everything and page.locator(".scatter path.out").count() == everything - some
     values = {name: page.locator(f"input[name={name}]").input_value() for name in ("from", "to", "least", "people")}

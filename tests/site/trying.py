@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 from visiting import Visit
-
-WAIT = 120_000  # milliseconds, for machines that are busy with something else
 
 
 class Served(Visit):
@@ -19,7 +17,6 @@ class Served(Visit):
         self.address, self.own = address, (address, "data:", "blob:")
 
     def open(self, name: str = "try_it", anchor: str = "") -> Page:
-        self.page.set_default_timeout(WAIT)
         self.page.goto(f"{self.address}/{name}.html{anchor}")
         return self.page
 
@@ -31,13 +28,12 @@ class Served(Visit):
         settled(page)
         return page
 
-    def fail(self) -> str:
-        """Try to load the network where that cannot work; what the page says. The prepared example stays."""
+    def fail(self, words: str) -> None:
+        """Try to load the network where that cannot work: the page says why, and the prepared example stays."""
         page = self.open()
         page.get_by_role("button", name="Load the network").click()
-        page.wait_for_selector(".live .status.fault")
+        expect(page.locator(".live .status.fault")).to_contain_text(words)
         assert len(logits(page)) == 10
-        return status(page)
 
 
 def settled(page: Page) -> None:
@@ -45,8 +41,8 @@ def settled(page: Page) -> None:
     page.wait_for_selector('.live[data-busy="false"]')
 
 
-def status(page: Page) -> str:
-    return page.locator(".live .status").inner_text()
+def status(page: Page) -> Locator:
+    return page.locator(".live .status")
 
 
 def logits(page: Page) -> list[float]:
@@ -58,11 +54,11 @@ def canvas(page: Page, which: int = 0) -> Locator:
 
 
 def seen(page: Page) -> np.ndarray:
-    """What the network sees, uint8 (32, 32, 3), read from the middle of each enlarged pixel."""
-    page.evaluate("document.activeElement.blur()")
-    page.mouse.move(0, 0)
+    """What the network sees, uint8 (32, 32, 3), read from the middle of each enlarged pixel; the brush is taken off."""
     values = canvas(page).evaluate(
         """canvas => {
+          document.activeElement.blur();
+          canvas.dispatchEvent(new PointerEvent('pointerleave'));
           const copy = new OffscreenCanvas(384, 384).getContext('2d', { willReadFrequently: true });
           copy.drawImage(canvas, 0, 0);
           const { data } = copy.getImageData(0, 0, 384, 384);
@@ -76,7 +72,8 @@ def seen(page: Page) -> np.ndarray:
 
 def stroke(page: Page, *places: tuple[float, float]) -> None:
     """Draw through places given as shares of the picture's side."""
-    canvas(page).scroll_into_view_if_needed()
+    canvas(page).evaluate("(canvas) => canvas.scrollIntoView({ block: 'center' })")
+    canvas(page).hover()  # waits until it stands still, below nothing else
     box = canvas(page).bounding_box()
     assert box
     points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
@@ -95,8 +92,8 @@ def give(page: Page, path: Path) -> None:
     settled(page)
 
 
-def title(page: Page) -> str:
-    return page.locator(".live .title").inner_text()
+def title(page: Page) -> Locator:
+    return page.locator(".live .title")
 
 
 def press(page: Page, name: str) -> None:

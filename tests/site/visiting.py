@@ -9,14 +9,27 @@ from typing import Any
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 TOP = Path(__file__).parents[2]
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 TOC = yaml.safe_load((TOP / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
 
+WAIT = 120_000  # milliseconds: a machine that is busy with something else is slow, not wrong
+expect.set_options(timeout=WAIT)
+
 in_a_browser = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")]
+
+
+def rest(page: Page) -> None:
+    """Wait for two frames: what the page does when it has been laid out is done in the first of them."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def anchor(page: Page) -> str:
+    """The part of the address behind #, from the page itself: the browser reports a changed one later."""
+    return page.evaluate("location.hash")
 
 
 class Visit:
@@ -27,6 +40,7 @@ class Visit:
     def __init__(self, browser: Browser, site: Path, **options: Any) -> None:
         self.site = site
         self.context = browser.new_context(**options)
+        self.context.set_default_timeout(WAIT)
         self.page: Page = self.context.new_page()
         self.faults: list[str] = []
         self.asked: list[str] = []
@@ -51,11 +65,18 @@ class Visit:
         self.page.goto(f"{(self.site / name).as_uri()}.html{anchor}")
         return self.page
 
+    def resize(self, width: int) -> None:
+        """Give the window another width, and wait until the page's observers of sizes have done their work."""
+        self.page.set_viewport_size({"width": width, "height": 800})
+        rest(self.page)
+
     def scrolls_sideways(self) -> bool:
+        rest(self.page)
         return self.page.evaluate("document.scrollingElement.scrollWidth > innerWidth")
 
     def serious_faults(self, part: str | None = None) -> list[tuple[str, str]]:
         """What axe finds on the page, or in a part of it: (rule, the first element at fault)."""
+        rest(self.page)
         found = Axe().run(self.page, context=part).response["violations"]
         serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
         return [(fault["id"], fault["nodes"][0]["html"][:150]) for fault in serious]

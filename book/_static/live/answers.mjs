@@ -14,6 +14,11 @@ export function number(value) {
   return value < 0 && Number(text) ? `−${text}` : text;
 }
 
+/* The margin between two classes, as the difference of the logits that are shown, of two decimals. */
+export function marginOf(logits, [one, other]) { return rounded(logits[one]) - rounded(logits[other]); }
+
+export function rounded(value) { return Number(value.toFixed(2)); }
+
 export function percent(share) { return `${(100 * share).toFixed(share > 0.9995 || share < 0.0005 ? 0 : 1)} %`; }
 
 /* The ten classes with probability and logit; two columns of radio buttons choose the pair that is compared. */
@@ -34,11 +39,12 @@ export class Answers {
     this.table = element("table", { class: "answers" }, element("caption", {}, "The answer"),
       element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...this.rows.map((row) => row.line)));
     this.sum = element("p", { class: "sum" });
-    this.box = element("div", { class: "answer" }, this.table, this.sum);
+    this.speed = element("p", { class: "sum hint" });
+    this.box = element("div", { class: "answer" }, this.table, this.sum, this.speed);
   }
 
-  /* Without `answer` the table is empty. `pair` are the two classes, by number. */
-  show(answer, pair) {
+  /* Without `answer` the table is empty. `pair` are the two classes, by number; `speed` says how it was computed. */
+  show(answer, pair, speed = "") {
     const shares = answer && softmax(answer.logits);
     const top = shares && shares.indexOf(Math.max(...shares));
     this.rows.forEach((row, at) => {
@@ -50,12 +56,13 @@ export class Answers {
       row.against.checked = pair?.[1] === at;
     });
     this.sum.textContent = answer && pair ? this.margin(answer, pair) : "";
+    this.speed.textContent = speed;
   }
 
   margin({ logits }, [one, other]) {
     const names = `${this.classes[one]} − ${this.classes[other]}`;
     const second = logits[other] < 0 ? `(${number(logits[other])})` : number(logits[other]);
-    return `Margin ${names}: ${number(logits[one])} − ${second} = ${number(logits[one] - logits[other])} logits.`;
+    return `Margin ${names}: ${number(logits[one])} − ${second} = ${number(marginOf(logits, [one, other]))} logits.`;
   }
 }
 
@@ -70,8 +77,8 @@ export class Steps {
     const wrapped = element("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "What was tried" },
       element("table", {}, element("thead", {}, this.head), this.body));
     this.box = element("div", { class: "steps" }, element("h3", {}, "What you tried"), wrapped,
-      element("p", { class: "buttons" }, button("note this state", note), button("copy the table", () => this.copy()),
-        button("empty it", () => this.clear()), this.copied));
+      element("p", { class: "buttons" }, button("add a row", note), button("copy the table", () => this.copy()),
+        button("clear the table", () => this.clear()), this.copied));
     this.draw();
   }
 
@@ -90,7 +97,7 @@ export class Steps {
     this.head.replaceChildren(...names.map((name) => element("th", { scope: "col" }, name)));
     this.names = names;
     const lines = this.rows.map((row) => element("tr", {}, ...row.map((cell) => element("td", {}, cell))));
-    const nothing = element("tr", {}, element("td", { colspan: 6 }, "Nothing yet: hide some cells, or note a state."));
+    const nothing = element("tr", {}, element("td", { colspan: 6 }, "Nothing yet: hide some cells, or add a row."));
     this.body.replaceChildren(...(lines.length ? lines : [nothing]));
     this.copied.textContent = "";
   }

@@ -1,6 +1,6 @@
 /* Asks the network about the picture as it is now, the latest state only, and shows the answer; maps of layer1 to layer3,
    which take longer, follow when the hand rests. The page is built on this. */
-import { percent, softmax } from "./answers.mjs";
+import { marginOf, percent, softmax } from "./answers.mjs";
 import { covered } from "./brush.mjs";
 import { anyOf, chosen, pixelsOf, ranked } from "./maps.mjs";
 import { nudged, PLAIN, planes } from "./picture.mjs";
@@ -65,15 +65,17 @@ export class Asking {
     const image = this.image();
     if (!this.answerable) {
       this.answered = null;
-      this.answers.show(null, null);
+      this.answers.show(null);
       this.heat.show(image, null);
       return;
     }
     if (!picture.pair) picture.pair = this.compared(await source.answer(planes(picture.base)), picture.row);
+    const begun = performance.now();
     const answered = await source.answer(planes(image));
+    const took = performance.now() - begun;
     if (picture !== this.picture) return;
     this.answered = answered;
-    this.answers.show(answered, this.pair);
+    this.answers.show(answered, this.pair, this.loaded ? `Computed in ${Math.round(took)} ms on your machine.` : "Computed beforehand.");
     this.heat.show(image, this.cells(answered));
   }
 
@@ -154,8 +156,8 @@ export class Asking {
   note(what, answered = this.answered, hidden = this.mask.count) {
     if (!answered) return;
     const shares = softmax(answered.logits);
-    const [[first], [one, other]] = [ranked(shares), this.pair];
-    const margin = answered.logits[one] - answered.logits[other];
+    const first = ranked(shares)[0];
+    const margin = marginOf(answered.logits, this.pair);
     this.steps.add(what, hidden, this.data.classes[first], shares[first], this.names.join(" − "), margin);
   }
 

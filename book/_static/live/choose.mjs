@@ -21,7 +21,7 @@ export class Choose {
     this.video = element("div", { class: "camera", hidden: true });
     const own = element("div", { class: "sources" },
       element("label", { class: "file" }, "your own picture ", this.file), this.camera,
-      element("span", { class: "hint" }, "or drop or paste one anywhere on this page; it stays on your machine"));
+      element("span", { class: "hint" }, "or drop or paste one anywhere on this page"));
     this.box = element("div", { class: "choose" },
       element("div", { class: "filters" }, this.kind, this.true), this.strip, own, this.video);
     document.addEventListener("paste", (event) => this.take(event.clipboardData, event));

@@ -1,4 +1,5 @@
 /* The map over the picture: for one class, for the other, or for the margin between them; cell by cell to read off. */
+import { marginOf, rounded } from "./answers.mjs";
 import { chosen, drawn, Screen, signed } from "./maps.mjs";
 import { SIDE } from "./picture.mjs";
 import { VIEWS } from "./state.mjs";
@@ -62,12 +63,20 @@ export class Heat {
     if (side === 4 && this.opacity) this.screen.numbers(map.values);
     const { state, names } = this.page;
     const empty = !map.signed && !map.values.some((value) => value > 0);
-    const scale = map.signed ? `vermillion speaks for ${names[0]}, blue for ${names[1]}`
+    const scale = map.signed ? `orange speaks for ${names[0]}, blue for ${names[1]}`
       : empty ? "no positive evidence" : "from violet to yellow; one scale for both classes";
-    const sum = side === 4 ? ` The cells add up to ${signed(map.values.reduce((all, one) => all + one, 0))}, ${map.signed ? "the margin less the biases" : "the logit less the bias"}.` : "";
-    this.caption.textContent = `Grad-CAM of layer${state.layer} for ${words}: ${scale}.${sum}`;
+    this.caption.textContent = `Grad-CAM of layer${state.layer} for ${words}: ${scale}.${side === 4 ? this.sum(map) : ""}`;
     this.screen.canvas.setAttribute("aria-label", `${this.caption.textContent} Arrow keys read off its ${side} × ${side} cells.`);
     if (this.cell !== null && this.cell < map.values.length) this.tell(map, side);
+  }
+
+  /* What the cells of layer4 add up to, and what the biases add to it. */
+  sum(map) {
+    const { answered: { logits }, pair, state } = this.page;
+    const total = map.signed ? marginOf(logits, pair) : rounded(logits[pair[state.view === "for" ? 0 : 1]]);
+    const cells = rounded(map.values.reduce((all, one) => all + one, 0));
+    const [bias, whole] = map.signed ? ["the difference of the biases", "margin"] : ["the bias", "logit"];
+    return ` The cells add up to ${signed(cells)}; with ${bias}, ${signed(total - cells)}, that is the ${whole}, ${signed(total)}.`;
   }
 
   tell(map, side) {

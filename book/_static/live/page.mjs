@@ -28,15 +28,15 @@ export class Page extends Asking {
       `Load the network (${this.data.size})`);
     this.progress = element("progress", { hidden: true, "aria-label": "loading" });
     this.answers = new Answers(this.data.classes, (kind, name) => this.change(kind, name));
-    this.steps = new Steps(() => this.note("noted by hand"));
+    this.steps = new Steps(() => this.note("added by hand"));
     this.paint = new Paint(this);
     this.heat = new Heat(this);
     this.crop = new Crop((picture, square) => this.cropped(picture, square));
     this.choose = new Choose(this);
     this.title = element("h3", { class: "title" });
     this.links = element("p", { class: "links" });
-    const start = element("p", { class: "start" }, this.button, this.progress,
-      element("span", {}, "It stays on your machine: no picture leaves it."));
+    this.promise = element("span", {}, "Shown is a stored answer. Load the network to change the picture or to choose another.");
+    const start = element("p", { class: "start" }, this.button, this.progress, this.promise);
     this.section.querySelector(".prepared").hidden = true;
     this.section.append(start, this.status, this.choose.box, this.crop.box, this.title,
       element("div", { class: "views" }, this.paint.box, this.heat.box, this.answers.box), this.paint.tools, this.steps.box, this.links);
@@ -63,6 +63,7 @@ export class Page extends Asking {
     this.failed = false;
     this.button.disabled = true;
     this.progress.hidden = false;
+    const begun = performance.now();
     const millions = (bytes) => (bytes / 1e6).toFixed(1);
     try {
       this.source = await load(this.base, { mean: this.data.mean, std: this.data.std }, (done, total) => {
@@ -80,6 +81,8 @@ export class Page extends Asking {
     }
     this.loaded = true;
     this.button.hidden = true;
+    const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+    this.promise.textContent = `The network runs on your machine. It was loaded in ${seconds} s.`;
     this.section.dataset.network = "loaded";
     this.say("The network is here: change the picture and see.");
     this.refresh();

@@ -29,7 +29,7 @@ export class Paint {
     const fills = [["mean", "the mean colour"], ["blur", "the blurred picture"], ["noise", "noise"]];
     const brushes = [["1", "hides pixels"], ["0", "shows them again"]];
     this.fill = choice("live-fill", "in their place", fills, (value) => this.page.change("fill", value));
-    this.share = range("live-share", "how much", [1, 8], () => this.tellShare());
+    this.share = range("live-share", "cells to hide", [1, 8], () => this.tellShare());
     this.share.querySelector("input").value = 4;
     this.width = range("live-size", "brush size", [1, 12], (value) => this.resize(value));
     const which = [["hottest", "hide the hottest cells"], ["coldest", "hide the coldest"], ["random", "hide as many at random"]];
@@ -51,7 +51,7 @@ export class Paint {
       element("div", { class: "buttons", role: "group", "aria-label": "shift" }, shift("left", "dx", -1), shift("right", "dx", 1),
         shift("up", "dy", -1), shift("down", "dy", 1), this.shifted),
       ...this.sliders,
-      element("div", { class: "buttons" }, button("as it was", () => this.page.change("nudge", PLAIN))));
+      element("div", { class: "buttons" }, button("reset", () => this.page.change("nudge", PLAIN))));
   }
 
   limited(name, value) { return Math.min(LIMITS[name][1], Math.max(LIMITS[name][0], value)); }
