@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from numpy.typing import ArrayLike
 
 from ..formatting import percent
@@ -32,8 +33,10 @@ def reliability(panels: Mapping[str, Sequence[ArrayLike]]) -> ReportFigure:
         right, gap = 100 * accuracy[filled], 100 * (confidence - accuracy)[filled]
         ax.bar(left[filled], right, width[filled], align="edge", color=colour.blue, edgecolor=colour.page,
                label="accuracy")  # fmt: skip
-        ax.bar(left[filled], gap, width[filled], bottom=right, align="edge", color=colour.vermillion, alpha=0.35,
-               hatch="///", edgecolor=colour.page, label="gap to the mean confidence")  # fmt: skip
+        light = 0.35 * np.array(to_rgb(colour.vermillion)) + 0.65 * np.array(to_rgb(colour.page))
+        ax.bar(left[filled], gap, width[filled], bottom=right, align="edge", color=light, hatch="///",
+               edgecolor=colour.page, label="gap to the mean confidence")  # fmt: skip
+        ax.hlines(right, left[filled], (left + width)[filled], color=colour.ink, linewidth=1.5)  # over gaps as well
         ax.plot([0, 100], [0, 100], color=colour.grey, linewidth=1, linestyle=DASHED)
         ax.set(xlim=(0, 100), ylim=(0, 100), title=title)
         below.bar(left, 100 * count / count.sum(), width, align="edge", color=colour.grey, edgecolor=colour.page)
