@@ -20,12 +20,12 @@ with open("journal", "a") as journal:
 """
 
 
-def write_chapter(project: Path, source: str = WAITING) -> None:
-    values = parameters_for("benchmarks", {})
+def write_chapter(project: Path, source: str = WAITING, chapter: str = "benchmarks") -> None:
+    values = parameters_for(chapter, {})
     lines = "\n".join(f"{name} = {value!r}" for name, value in values.items())
     cells = [new_code_cell(lines, metadata={"tags": ["parameters"]}), new_code_cell(source)]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(new_notebook(cells=cells, metadata=kernel), project / "book" / "benchmarks.ipynb")
+    nbformat.write(new_notebook(cells=cells, metadata=kernel), project / "book" / f"{chapter}.ipynb")
 
 
 def journal(project: Path) -> Counter[str]:

@@ -22,11 +22,6 @@ TOP = Path(__file__).parents[2]
 LONG = {"dataset": "shapes", "train_size": 24, "test_size": 12, "batch_size": 12, "epochs": 1000, "device": "cpu"}
 
 
-def interruptible() -> None:
-    """In the new process: SIGINT has its usual effect, even where the tests run in the background, which ignores it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def wait(process: subprocess.Popen[str], ready: Callable[[], bool], seconds: float = 600) -> None:
     """Wait until something is so, while the process lives."""
     until = time.monotonic() + seconds
@@ -53,9 +48,7 @@ def test_an_interrupted_command_keeps_its_checkpoint_and_leaves_nothing_computin
     folder = run_folder.RunFolder("runs/x")
     words = [sys.executable, "-m", "gradcam_report", *command.split(), "--run-dir", "runs/x"]
     words += [word for name, value in LONG.items() for word in ("-p", f"{name}={value}")]
-    process = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible
-    )
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         wait(process, lambda: epochs_done(folder) >= 1)
         kernels = psutil.Process(process.pid).children(recursive=True)

@@ -144,7 +144,7 @@ class ReportFigure(Figure):
     def webp(self) -> bytes:
         """Return the same pixels as lossless WebP, which takes half the space."""
         encoded = io.BytesIO()
-        self._pixels().convert("RGB").save(encoded, "WEBP", lossless=True, method=6)
+        self._pixels().convert("RGB").save(encoded, "WEBP", lossless=True, method=4)
         return encoded.getvalue()
 
     def _pixels(self) -> Image.Image:
