@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
+from pydantic import create_model
+
 from . import groups as g
 from .errors import ReportError
 from .validation import Params
@@ -40,19 +42,6 @@ class ChapterParams(Params):
         return {name: value for part in self.model_dump().values() for name, value in part.items()}
 
 
-class DataParams(ChapterParams):
-    """Parameters of the chapter `data`."""
-
-    data: g.DataConfig = g.DataConfig()
-    augment: g.AugmentConfig = g.AugmentConfig()
-
-
-class ModelParams(ChapterParams):
-    """Parameters of the chapter `model`."""
-
-    run: g.RunConfig = g.RunConfig()
-
-
 class RangeTestParams(ChapterParams):
     """Parameters of the chapter `lr_finder`."""
 
@@ -78,21 +67,6 @@ class TrainingParams(ChapterParams):
     cache: g.CacheConfig = g.CacheConfig()
 
 
-class SweepParams(ChapterParams):
-    """Parameters of the chapter `sweep`."""
-
-    sweep: g.SweepConfig = g.SweepConfig()
-
-
-class ErrorAnalysisParams(ChapterParams):
-    """Parameters of the chapter `error_analysis`."""
-
-    run: g.RunConfig = g.RunConfig()
-    images: g.ImagesConfig = g.ImagesConfig()
-    selection: g.SelectionConfig = g.SelectionConfig()
-    human: g.HumanConfig = g.HumanConfig()
-
-
 class GradCamParams(ChapterParams):
     """Parameters of the chapter `gradcam`."""
 
@@ -114,44 +88,27 @@ class ExplorerParams(ChapterParams):
     device: g.DeviceConfig = g.DeviceConfig()
 
 
-class LiveParams(ChapterParams):
-    """Parameters of the chapter `try_it`."""
-
-    run: g.RunConfig = g.RunConfig()
-    images: g.ImagesConfig = g.ImagesConfig()
-    live: g.LiveConfig = g.LiveConfig()
-    device: g.DeviceConfig = g.DeviceConfig()
-
-
-class FaithfulnessParams(ChapterParams):
-    """Parameters of the chapter `faithfulness`."""
-
-    run: g.RunConfig = g.RunConfig()
-    images: g.ImagesConfig = g.ImagesConfig()
-    faithfulness: g.FaithfulnessConfig = g.FaithfulnessConfig()
-    device: g.DeviceConfig = g.DeviceConfig()
-
-
-class BenchmarkParams(ChapterParams):
-    """Parameters of the chapter `benchmarks`."""
-
-    run: g.RunConfig = g.RunConfig()
-    benchmark: g.BenchmarkConfig = g.BenchmarkConfig()
+def _groups(**groups: type[Params]) -> type[ChapterParams]:
+    """The parameters of a chapter that no function of the library takes as a whole."""
+    fields: dict[str, Any] = {name: (group, group()) for name, group in groups.items()}
+    return create_model("ChapterParams", __base__=ChapterParams, **fields)
 
 
 # In the order in which a report executes them.
 CHAPTERS: dict[str, type[ChapterParams]] = {
-    "data": DataParams,
-    "model": ModelParams,
+    "data": _groups(data=g.DataConfig, augment=g.AugmentConfig),
+    "model": _groups(run=g.RunConfig),
     "lr_finder": RangeTestParams,
     "training": TrainingParams,
-    "error_analysis": ErrorAnalysisParams,
+    "error_analysis": _groups(run=g.RunConfig, images=g.ImagesConfig, selection=g.SelectionConfig, human=g.HumanConfig),
     "gradcam": GradCamParams,
-    "faithfulness": FaithfulnessParams,
+    "faithfulness": _groups(
+        run=g.RunConfig, images=g.ImagesConfig, faithfulness=g.FaithfulnessConfig, device=g.DeviceConfig
+    ),
     "explorer": ExplorerParams,
-    "try_it": LiveParams,
-    "sweep": SweepParams,
-    "benchmarks": BenchmarkParams,
+    "try_it": _groups(run=g.RunConfig, images=g.ImagesConfig, live=g.LiveConfig, device=g.DeviceConfig),
+    "sweep": _groups(sweep=g.SweepConfig),
+    "benchmarks": _groups(run=g.RunConfig, benchmark=g.BenchmarkConfig),
 }
 _FORECAST = (
     "gpus_per_node", "nodes", "peak_tflops", "share_of_peak", "floor_milliseconds", "link_gbytes", "link_microseconds",
