@@ -26,7 +26,9 @@ bench: $(VENV)/.test  ## measure speed against the usual ways, costs and scaling
 	$(BIN)/python benchmarks/costs.py
 	$(BIN)/python benchmarks/scaling.py
 
-test: lint check book  ## all tests of CI (CIFAR10_ROOT=folder adds the tests on real data)
+# The tests take the site that `book` has just built.
+test: export SITE := $(CURDIR)/_build/html
+test: lint book check  ## all tests of CI (CIFAR10_ROOT=folder adds the tests on real data)
 
 lint: $(VENV)/.test  ## style, formatting and types
 	$(BIN)/ruff check .

@@ -60,7 +60,8 @@ def layer4_maps(net: ResNet18, split: Split, normalizer: Normalizer, device: Dev
 
     def keep(module: nn.Module, inputs: object, output: Tensor) -> None:
         cells = output.shape[2] * output.shape[3]
-        maps.append(torch.einsum("kc,nchw->nkhw", net.linear.weight, output.float()) / cells)
+        weight = net.linear.weight
+        maps.append(torch.einsum("kc,nchw->nkhw", weight, output.to(weight.dtype)).float() / cells)
 
     hook = net.layer4.register_forward_hook(keep)
     try:

@@ -48,15 +48,14 @@ def write(
     - layer4_maps.npz: `maps` float16 (N, classes, 4, 4) of the test images, see `evaluation.layer4_maps`;
     - history.csv: a row for each epoch; metrics.json: the last epoch's scores, and what the training took.
 
-    Unless it is `for_analysis`, a run has no features.npz and no scores of test-time augmentation.
+    Unless it is `for_analysis`, a run has neither features nor maps nor scores of test-time augmentation.
     """
     arrays = _predictions(trainer)
     metrics = _metrics(trainer, arrays, _augmented_accuracies(trainer, arrays["logits"]) if for_analysis else {})
     net, dataset = trainer.net, trainer.data
-    maps = evaluation.layer4_maps(net, dataset.test, dataset.normalizer, trainer.device.exact)
     weights = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
     about = {"classes": str(len(dataset.classes)), "width": str(net.conv1.out_channels), "dataset": dataset.name}
-    for name in (RunRecord.FILE, "features.npz"):  # no record must speak of files that are being replaced
+    for name in (RunRecord.FILE, "features.npz", "layer4_maps.npz"):  # no record must speak of files that are being replaced
         (folder / name).unlink(missing_ok=True)
     io.write_tensors(folder / "model.safetensors", weights, about)
     io.write_arrays(folder / "predictions.npz", **arrays)
@@ -64,7 +63,8 @@ def write(
         parts = (dataset.train, dataset.test)
         train, test = (evaluation.features(net, p, dataset.normalizer, trainer.device).cpu().numpy() for p in parts)
         io.write_arrays(folder / "features.npz", **reduced(train, test))
-    io.write_arrays(folder / "layer4_maps.npz", maps=maps.cpu().numpy().astype(np.float16))
+        maps = evaluation.layer4_maps(net, dataset.test, dataset.normalizer, trainer.device.exact)
+        io.write_arrays(folder / "layer4_maps.npz", maps=maps.cpu().numpy().astype(np.float16))
     io.write_table(folder / "history.csv", trainer.history)
     io.write_json(folder / Metrics.FILE, metrics)
     record = RunRecord(
