@@ -55,7 +55,8 @@ def write(
     net, dataset = trainer.net, trainer.data
     weights = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
     about = {"classes": str(len(dataset.classes)), "width": str(net.conv1.out_channels), "dataset": dataset.name}
-    for name in (RunRecord.FILE, "features.npz", "layer4_maps.npz"):  # the record goes first: it must speak of no other files
+    # No record must speak of files that are being replaced.
+    for name in (RunRecord.FILE, "features.npz", "layer4_maps.npz"):
         (folder / name).unlink(missing_ok=True)
     io.write_tensors(folder / "model.safetensors", weights, about)
     io.write_arrays(folder / "predictions.npz", **arrays)
