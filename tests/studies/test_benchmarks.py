@@ -23,6 +23,17 @@ AMD = Path(__file__).parents[2] / "benchmarks" / "elsewhere" / "amd-epyc.json"
 CPU = Device(torch.device("cpu"), "fp32")
 
 
+# A program that is started as a process of its own, with networks an eighth as wide.
+NARROW = """
+import runpy, sys
+from gradcam_report import model
+build = model.build
+model.build = lambda seed, classes=10, width=64: build(seed, classes, 8)
+sys.path.insert(0, {folder!r})
+runpy.run_path({file!r}, run_name="__main__")
+"""
+
+
 def start(program: object, monkeypatch: pytest.MonkeyPatch, options: str, out: Path) -> None:
     monkeypatch.setattr(sys, "argv", ["program", *options.split(), "--device", "cpu", "--out", str(out)])
     program.main()
@@ -117,6 +128,10 @@ def test_results_that_could_not_be_kept_are_refused_before_measuring(
 def test_costs_and_processes_are_added_to_what_was_measured_before(project: Path, monkeypatch: pytest.MonkeyPatch):
     """The trainings side by side are a stub here: what a sweep makes of the chapter is tested with the sweep."""
     write_chapter(project, "", "training")
+    for program in (costs, scaling):
+        script, path = project / Path(program.__file__).name, Path(program.__file__)
+        script.write_text(NARROW.format(folder=str(path.parent), file=str(path)))
+        monkeypatch.setattr(program, "__file__", str(script))
     out = project / "results.json"
     io.write_json(out, io.read_json(AMD))
     monkeypatch.setattr(costs, "GROWTH", {"training, images in a batch": [{"batch": 2}]})
