@@ -51,7 +51,7 @@ def test_the_error_analysis_shows_six_of_ten_and_what_another_seed_answers(proje
     another_seed(six_errors, 1)
     glued, texts = execute("error_analysis", project)
     assert (glued["shown"], glued["asked"], glued["n_errors"]) == (6, 10, "6")
-    assert "Of these errors 50 % are also made by seed 1, 50 % with the same wrong class" in glued["again_words"]
+    assert "seed 1" in glued["again_words"] and glued["again_words"].count(" 50 %") == 2
     assert glued["finding"].startswith("The network gets 6 of 40 test images wrong")
     assert "There are no human labels" in texts
 
