@@ -78,7 +78,7 @@ def test_a_chapter_without_cifar10_names_the_folder_or_explains_the_readers_pict
     sentence = f"CIFAR10_ROOT is '{tmp_path / 'imagse'}', but there is no such folder; correct it"
     refused = run()
     assert refused.returncode and f"{sentence} or name a run of shapes with -p run_dir." in refused.stderr
-    explained = run("-p", "picture", "mine.jpg")
+    explained = run("-p", "picture", "mine.jpg", "-p", "score_cam", "False")
     assert explained.returncode == 0, explained.stderr
     shown = str([cell.get("outputs") for cell in nbformat.read(tmp_path / "out.ipynb", 4).cells])
     assert sentence in shown.replace("\\'", "'") and 'id="your-picture"' in shown
