@@ -84,7 +84,7 @@ class SharpnessAware:
         params = list(net.parameters())
         net.train()
         for step, (images, labels) in enumerate(batches, trainer.epoch * trainer.steps):
-            set_lr(trainer.optimizer, trainer.schedule(step))
+            set_lr(trainer.optimizer, trainer.lr_schedule(step))
             self.gradients(images, labels)
             grads = [p.grad.clone() for p in params if p.grad is not None]
             scale = self.radius / torch.stack([g.norm() for g in grads]).norm()

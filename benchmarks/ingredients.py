@@ -46,7 +46,7 @@ class Lookahead:
     def __init__(self, trainer: Trainer, every: int = 5) -> None:
         self.weights = [t for t in trainer.net.state_dict().values() if t.is_floating_point()]
         self.slow = [t.clone() for t in self.weights]
-        self.steps, self.every, self.step = trainer.schedule.total_steps, every, 0
+        self.steps, self.every, self.step = trainer.lr_schedule.total_steps, every, 0
 
     @torch.no_grad()
     def __call__(self, *_: object) -> None:

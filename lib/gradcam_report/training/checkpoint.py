@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from ..config import ReportError
@@ -23,9 +23,11 @@ class State(Record):
     `machines` describes what computed the epochs, `wall_seconds` how long they took, `precision` is that of training.
     """
 
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
     epoch: int = Field(ge=0)
     history: dict[str, list[float]]
-    identity: TrainingRecipe
+    recipe: TrainingRecipe = Field(alias="identity")  # its name in files
     machines: list[str] = Field(default_factory=list)
     wall_seconds: float = 0.0
     precision: str = ""
@@ -69,7 +71,7 @@ class Checkpoints:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint in place of the one before, whole or not at all."""
-        metadata = {"state": checkpoint.state.model_dump_json()}
+        metadata = {"state": checkpoint.state.model_dump_json(by_alias=True)}
         io.write_tensors(self.folder / CHECKPOINT, checkpoint.tensors, metadata)
 
     def load(self, force: bool = False) -> Checkpoint | None:
@@ -81,9 +83,9 @@ class Checkpoints:
         if not (self.folder / CHECKPOINT).exists():
             return None
         saved = read_checkpoint(self.folder)
-        if saved.state.identity != self.recipe:
+        if saved.state.recipe != self.recipe:
             if saved.state.epoch and not force:
-                differs = difference(dict(saved.state.identity), dict(self.recipe))
+                differs = difference(dict(saved.state.recipe), dict(self.recipe))
                 raise ReportError(
                     f"{self.folder.name} holds an interrupted run of another recipe ({differs}); choose another "
                     "run_dir, or give it up with -p force True."

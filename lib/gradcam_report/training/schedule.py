@@ -7,14 +7,13 @@ from ..config import PUBLISHED, ReportError, TrainingParams
 from ..runs.folder import RunFolder
 from ..runs.records import RangeTestRecipe, RangeTestRecord
 
+START = 1 / 25  # of max_lr, at the first step
+FEW_STEPS = 60  # a training of fewer steps peaks lower, and recomputes BatchNorm's statistics before it is evaluated
+
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
     """Number of batches of an epoch; the last one may be smaller."""
     return math.ceil(images / batch_size)
-
-
-START = 1 / 25  # of max_lr, at the first step
-SHORT = 60  # steps: a training of fewer peaks lower
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class OneCycle:
     """One-cycle after Smith 2018 (https://arxiv.org/abs/1803.09820): linear up to `max_lr`, then linear down to 0.
 
     Rates are per step. The warm-up takes the share `warmup` of `total_steps` and begins at max_lr / 25. No step has
-    rate 0. A training of fewer than `SHORT` steps peaks at a rate lower in proportion: the linear layer of a fresh
+    rate 0. A training of fewer than `FEW_STEPS` steps peaks at a rate lower in proportion: the linear layer of a fresh
     network does not survive a high one.
     """
 
@@ -33,7 +32,7 @@ class OneCycle:
     @property
     def peak(self) -> float:
         """The highest rate: `max_lr`, or less of it in a short training."""
-        return self.max_lr * min(1, self.total_steps / SHORT)
+        return self.max_lr * min(1, self.total_steps / FEW_STEPS)
 
     def __call__(self, step: int) -> float:
         """The rate of `step`, 0 to total_steps - 1."""

@@ -20,7 +20,7 @@ from . import results
 from .checkpoint import CHECKPOINT, Checkpoint, Checkpoints
 from .device import Device, keep_memory, out_of_memory_advice, resolve
 from .distributed import SINGLE_PROCESS, ProcessGroup
-from .schedule import SHORT, peak_lr
+from .schedule import FEW_STEPS, peak_lr
 from .trainer import Trainer, TrainingSettings
 
 
@@ -55,12 +55,12 @@ def train_or_load(
     max_lr, lr_source = group.run_on_main(lambda: peak_lr(params))
     schedule = params.schedule.model_copy(update={"max_lr": max_lr})
     settings = TrainingSettings(params.augment, params.optim, schedule, data.seed)
-    requested = TrainingRecipe.of(params, dataset=data.dataset, max_lr=max_lr, width=width)
+    recipe = TrainingRecipe.of(params, dataset=data.dataset, max_lr=max_lr, width=width)
     force = params.cache.force
-    folder, record = group.run_on_main(lambda: resolve_folder(params.run.run_dir, RunRecord, requested, force))
+    folder, record = group.run_on_main(lambda: resolve_folder(params.run.run_dir, RunRecord, recipe, force))
     if record is not None:
         return TrainedRun(folder, record)
-    checkpoints = Checkpoints(folder, requested)
+    checkpoints = Checkpoints(folder, recipe)
     with contextlib.ExitStack() as stack:
         group.run_on_main(lambda: stack.enter_context(locked(folder)))
         saved = group.run_on_main(lambda: checkpoints.load(force))
@@ -70,34 +70,35 @@ def train_or_load(
         trainer = Trainer(dataset, settings, device, width, group)
         group.run_on_main(lambda: _warn_of_few_steps(trainer))
         if saved is None:
-            group.run_on_main(lambda: checkpoints.save(trainer.state(requested)))  # proves early that it can be written
+            group.run_on_main(lambda: checkpoints.save(trainer.state(recipe)))  # proves early that it can be written
         else:
             _resume(trainer, saved, folder)
         with out_of_memory_advice(settings.optim.batch_size), checkpoints.interruption_advice():
             trainer.fit(checkpoints)
         record = group.run_on_main(
-            lambda: results.write(trainer, folder, requested, lr_source, commit, for_analysis=for_analysis)
+            lambda: results.write(trainer, folder, recipe, lr_source, commit, for_analysis=for_analysis)
         )
     return TrainedRun(folder, record)
 
 
 def _device(params: TrainingParams, saved: Checkpoint | None, group: ProcessGroup) -> Device:
     """The device of a training; a resumed one keeps the precision that "auto" came to where it began."""
-    together = group.size > 1 and params.device.device == "auto" and not torch.cuda.is_available()
-    name = "cpu" if together else params.device.device  # Apple's GPUs cannot train together
+    only_cpus_cooperate = group.size > 1 and not torch.cuda.is_available()  # Apple's GPUs cannot train together
+    name = "cpu" if only_cpus_cooperate and params.device.device == "auto" else params.device.device
     precision: str = params.optim.precision
     if precision == "auto" and saved is not None and saved.state.epoch:
         precision = saved.state.precision or precision
-    return resolve(name, group.run_on_main(lambda: resolve(name, precision).precision))
+    shared_precision = group.run_on_main(lambda: resolve(name, precision).precision)
+    return resolve(name, shared_precision)
 
 
 def _warn_of_few_steps(trainer: Trainer) -> None:
-    schedule, images = trainer.schedule, len(trainer.data.train) * trainer.settings.schedule.epochs
+    schedule, images = trainer.lr_schedule, len(trainer.data.train) * trainer.settings.schedule.epochs
     if schedule.peak < schedule.max_lr:
-        advice = f"; smaller batches make more, as in -p batch_size {max(2, images // SHORT)}"
+        advice = f"; smaller batches make more, as in -p batch_size {max(2, images // FEW_STEPS)}"
         print(
             f"{schedule.total_steps} steps are few: the rate peaks at {schedule.peak:.2g} instead of "
-            f"{schedule.max_lr:.2g}{advice if images >= SHORT * 32 else ''}.",
+            f"{schedule.max_lr:.2g}{advice if images >= FEW_STEPS * 32 else ''}.",
             flush=True,
         )
 

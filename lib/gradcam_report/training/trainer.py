@@ -27,10 +27,9 @@ from .device import Device
 from .distributed import SINGLE_PROCESS, ProcessGroup
 from .evaluation import predict, score
 from .optimizer import build_optimizer, set_lr
-from .schedule import OneCycle, steps_per_epoch
+from .schedule import FEW_STEPS, OneCycle, steps_per_epoch
 
 CLEAN_TRAIN = 5_000  # training images, at most, that are evaluated without augmentation
-FEW_STEPS = 60  # a training of fewer steps recomputes BatchNorm's statistics before it is evaluated
 
 
 class Diverged(ReportError):
@@ -140,7 +139,7 @@ class Trainer:
         self.forward = group.wrap(self.net)
         self.steps = steps_per_epoch(len(dataset.train), settings.optim.batch_size)
         total_steps = self.steps * settings.schedule.epochs
-        self.schedule = OneCycle(settings.schedule.max_lr, total_steps, settings.schedule.warmup)
+        self.lr_schedule = OneCycle(settings.schedule.max_lr, total_steps, settings.schedule.warmup)
         self.history: dict[str, list[float]] = {}
         self.test_logits = torch.empty(0)  # of the latest evaluation
         self.epoch = 0  # epochs completed
@@ -164,7 +163,7 @@ class Trainer:
     def train_epoch(self, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
         """`train_epoch` on the next epoch's batches."""
         return train_epoch(
-            self.forward, self.optimizer, batches, self.schedule, self.device,
+            self.forward, self.optimizer, batches, self.lr_schedule, self.device,
             label_smoothing=self.settings.optim.label_smoothing,
             first_step=self.epoch * self.steps,
             group=self.group,
@@ -181,9 +180,12 @@ class Trainer:
             while self.epoch < epochs:
                 row = {"epoch": self.epoch + 1, **self.train_epoch(_counted(self.batches(), bar))}
                 row |= self.evaluate(last=self.epoch + 1 == epochs)
-                _require_finite(sum(row.values()), self.schedule, step := (self.epoch + 1) * self.steps)
+                step = (self.epoch + 1) * self.steps
+                for column, value in row.items():
+                    if column.endswith("_loss"):
+                        _require_finite(value, self.lr_schedule, step)
                 if not _is_finite(self.net):
-                    raise Diverged("A weight or a BatchNorm statistic became infinite", self.schedule, step)
+                    raise Diverged("A weight or a BatchNorm statistic became infinite", self.lr_schedule, step)
                 bar.set_postfix(epoch=self.epoch + 1, accuracy=f"{row['test_accuracy']:.3f}", refresh=False)
                 for column, value in row.items():
                     self.history.setdefault(column, []).append(value)
@@ -205,7 +207,7 @@ class Trainer:
         No image is augmented. The `last` epoch's weights are first rounded to the fp16 values that will be published,
         and then evaluated in fp32.
         """
-        if self.schedule.total_steps < FEW_STEPS:
+        if self.lr_schedule.total_steps < FEW_STEPS:
             with self.device.autocast():
                 update_bn(self.batches(), self.forward, self.device.torch_device)
         if last:
@@ -238,7 +240,7 @@ class Trainer:
         machines, seconds = (self.machines, self.wall_seconds) if self.epoch else ([], 0.0)
         tensors = checkpoint.tensors_of(self.net, self.optimizer)
         state = checkpoint.State(
-            epoch=self.epoch, history=self.history, identity=recipe, machines=machines, wall_seconds=seconds,
+            epoch=self.epoch, history=self.history, recipe=recipe, machines=machines, wall_seconds=seconds,
             precision=self.device.precision,
         )  # fmt: skip
         return checkpoint.Checkpoint(state, tensors)
