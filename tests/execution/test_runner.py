@@ -65,21 +65,21 @@ def test_a_changed_parameter_is_injected_and_this_python_executes_the_chapter_wh
 
 
 STOP = "from gradcam_report.config import ReportError\nraise ReportError('epochs is 0; it must be at least 1.')"
-SUBCLASS = "from gradcam_report.config import ReportError\nclass InUse(ReportError): pass\nraise InUse('it is in use.')"
+IN_USE = "from gradcam_report.runs.lock import FolderInUse\nraise FolderInUse('it is in use.')"
 
 
 @pytest.mark.parametrize(
-    ("source", "words", "kind"),
+    ("source", "words", "retryable"),
     [
-        (STOP, "stopped (see {failed}): epochs is 0; it must be at least 1.", "ReportError"),
-        pytest.param(SUBCLASS, "stopped (see {failed}): it is in use.", "InUse", marks=pytest.mark.slow),
+        (STOP, "stopped (see {failed}): epochs is 0; it must be at least 1.", False),
+        pytest.param(IN_USE, "stopped (see {failed}): it is in use.", True, marks=pytest.mark.slow),
         pytest.param("1 / 0", "stopped (see {failed}): ZeroDivisionError: ", None, marks=pytest.mark.slow),
         pytest.param("import os\nos._exit(1)", "was killed (see {failed})", None, marks=pytest.mark.slow),
     ],
-    ids=["refused", "refused by a subclass", "broken", "killed"],
+    ids=["refused", "folder in use", "broken", "killed"],
 )
 def test_a_failed_chapter_is_kept_beside_what_was_there(
-    project: Path, source: str, words: str, kind: str | None
+    project: Path, source: str, words: str, retryable: bool | None
 ) -> None:
     out, failed = project / "out" / "model.ipynb", project / "out" / "model.failed.ipynb"
     write(out, new_markdown_cell("the last good one"))
@@ -90,7 +90,7 @@ def test_a_failed_chapter_is_kept_beside_what_was_there(
         runner.execute("model", out, {})
 
     assert words.format(failed=failed) in str(caught.value) and "\n" not in str(caught.value)
-    assert getattr(caught.value, "kind", None) == kind
+    assert getattr(caught.value, "retryable", None) == retryable
     assert out.read_bytes() == before and sorted(p.name for p in out.parent.iterdir()) == [failed.name, out.name]
     assert not any(printed(cell) for cell in code(failed))
 

@@ -14,6 +14,7 @@ from ..config import CHAPTERS, ReportError, project_root, user_path
 from ..formatting import PROGRESS, duration
 from ..runs.folder import RunFolder
 from ..runs.io import write_atomic
+from ..runs.lock import FolderInUse
 from . import site
 from .parameters import check_names, parameters_for
 
@@ -21,14 +22,14 @@ SITE_SECONDS = 25.0  # of the machine that `expected_seconds` is about
 
 
 class Refused(ReportError):
-    """A chapter stopped with a sentence of its own: the same parameters would stop it again.
+    """A chapter raised a `ReportError`: the same parameters would stop it again, unless the error is `retryable`.
 
-    `kind` is the name of the chapter's exception, a `ReportError` or a subclass of it.
+    Another process in the run folder is retryable: it ends some time.
     """
 
-    def __init__(self, sentence: str, kind: str) -> None:
+    def __init__(self, sentence: str, retryable: bool = False) -> None:
         super().__init__(sentence)
-        self.kind = kind
+        self.retryable = retryable
 
 
 def source_of(chapter: str, checkout: Path | None = None) -> Path:
@@ -110,10 +111,10 @@ def _run_papermill(chapter: str, source: Path, done: Path, changed: Mapping[str,
 
 
 def _stopped(chapter: str, done: Path, error: Any) -> ReportError:
-    """The error for a chapter that raised one; a `ReportError` in it has a traceback of one line, its sentence."""
+    """The error for a chapter that raised one; of a `ReportError` the kernel sends a traceback of one line."""
     where = f"The chapter {chapter} stopped (see {done})"
     if len(error.traceback) == 1:
-        return Refused(f"{where}: {error.evalue}", error.ename)
+        return Refused(f"{where}: {error.evalue}", retryable=error.ename == FolderInUse.__name__)
     return ReportError(f"{where}: {error.ename}: {error.evalue}")
 
 
@@ -198,7 +199,7 @@ def choose_dataset(values: Mapping[str, Any]) -> str:
     from ..config import DataConfig
     from ..data import cifar10, datasets
 
-    asked = DataConfig(**{k: v for k, v in values.items() if k in ("dataset", "data_root")})
-    if asked.dataset == "cifar10":
-        cifar10.locate(asked.data_root, datasets.CHOOSE_SHAPES)
-    return datasets.resolve_auto(asked).dataset
+    config = DataConfig(**{k: v for k, v in values.items() if k in ("dataset", "data_root")})
+    if config.dataset == "cifar10":
+        cifar10.locate(config.data_root, datasets.CHOOSE_SHAPES)
+    return datasets.resolve_auto(config).dataset

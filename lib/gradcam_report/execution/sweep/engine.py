@@ -20,7 +20,6 @@ from pydantic import Field, model_validator
 from ...config import Params, ReportError
 from ...runs import io
 from ...runs.folder import RunFolder
-from ...runs.lock import FolderInUse
 from ...runs.records import Metrics
 from ...runs.sweep import DONE, SWEEP, Mark, SweepRecord, read_sweep
 from .. import runner
@@ -74,7 +73,7 @@ def execute_point(cwd: str, out: str, slug: str, key: str) -> str:
     try:
         seconds = runner.execute(record.chapter, place / f"{record.chapter}.ipynb", record.parameters(point, folder))
     except runner.Refused as error:
-        if error.kind == FolderInUse.__name__:  # by what is left of a lost attempt
+        if error.retryable:  # what is left of a lost attempt still computes in the folder
             raise
         return str(error)
     metrics = place.metrics().model_dump() if (place / Metrics.FILE).is_file() else {}
