@@ -27,6 +27,14 @@ def test_images_without_a_value_are_left_out() -> None:
     assert np.isnan(significance.bootstrap(np.array([np.nan]))).all()
 
 
+def test_a_baseline_is_judged_by_the_images_that_it_has_a_value_for() -> None:
+    given = scores(0.9, 0.5)
+    given["centre"][0] = np.nan
+    given["edges"][:] = np.nan  # the first one, which a comparison with nan would keep
+    assert significance.best_baseline(given) == "centre"
+    assert significance.best_baseline(given, lower_is_better=True) in ("random cells", "random pixels")
+
+
 @pytest.mark.parametrize(("ours", "up", "down"), [(0.9, "better", "worse"), (0.5, "no different", "worse")])
 def test_verdicts_follow_the_direction_of_the_score(ours: float, up: str, down: str) -> None:
     given = scores(ours, 0.5)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,16 @@ from .baselines import BASELINES
 from .experiments import Scores
 
 LOWER_IS_BETTER = ("deletion", "drop")
-Interval = tuple[float, float, float]  # a mean and the ends of its 95 % interval
-Verdicts = Mapping[str, Mapping[str, str]]  # explainer -> metric -> `verdict`, "" where it has no score
+Verdict = Literal["better", "worse", "no different", ""]  # "" where an explainer has no score
+Verdicts = Mapping[str, Mapping[str, Verdict]]  # explainer -> metric -> `verdict`
+
+
+class Interval(NamedTuple):
+    """A mean and the ends of its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -30,18 +38,18 @@ class Tally:
 
 
 def bootstrap(values: NDArray[np.float64], draws: int = 2000) -> Interval:
-    """Return (mean, low, high) of float (N,): the mean and its 95 % interval over resampled images.
+    """Return the mean of float (N,) and its 95 % interval over resampled images.
 
-    The percentile bootstrap (Efron & Tibshirani 1993) of `draws` samples. Images without a value (nan) are left out;
-    the result is nan where none is left.
+    The percentile bootstrap (Efron & Tibshirani 1993) of `draws` samples, always drawn from the same seed: equal values
+    have equal intervals. Images without a value (nan) are left out; the result is nan where none is left.
     """
     values = values[np.isfinite(values)]
     if not len(values):
-        return np.nan, np.nan, np.nan
+        return Interval(np.nan, np.nan, np.nan)
     random = np.random.default_rng(0)
     means = [values[random.integers(len(values), size=len(values))].mean() for _ in range(draws)]
     low, high = np.quantile(means, [0.025, 0.975])
-    return float(values.mean()), float(low), float(high)
+    return Interval(float(values.mean()), float(low), float(high))
 
 
 def intervals(scores: Scores, draws: int = 2000) -> dict[str, Interval]:
@@ -50,9 +58,10 @@ def intervals(scores: Scores, draws: int = 2000) -> dict[str, Interval]:
 
 
 def best_baseline(scores: Scores, lower_is_better: bool = False) -> str:
-    """Return the baseline with the best mean score."""
+    """Return the baseline with the best mean score; images without a value (nan) are left out, as by `bootstrap`."""
     sign = -1 if lower_is_better else 1
-    return max(BASELINES, key=lambda name: float(np.mean(sign * scores[name])))
+    finite = {name: scores[name][np.isfinite(scores[name])] for name in BASELINES}
+    return max(BASELINES, key=lambda name: sign * finite[name].mean() if len(finite[name]) else -np.inf)
 
 
 def _explainers(scores: Scores) -> list[str]:
@@ -71,17 +80,16 @@ def against_baselines(
     return {name: bootstrap(sign * (scores[name] - against), draws) for name in _explainers(scores)}
 
 
-def verdict(difference: Interval) -> str:
+def verdict(difference: Interval) -> Verdict:
     """Return "better", "worse" or, where the interval of a difference holds 0, "no different"."""
-    _, low, high = difference
-    return "better" if low > 0 else "worse" if high < 0 else "no different"
+    return "better" if difference.low > 0 else "worse" if difference.high < 0 else "no different"
 
 
 def verdicts(
     results: Mapping[str, Scores], draws: int = 2000, baseline: str | None = None
-) -> dict[str, dict[str, str]]:
+) -> dict[str, dict[str, Verdict]]:
     """Return explainer -> metric -> `verdict` against a baseline, or the metric's best; "" where it has no score."""
-    by_metric = {}
+    by_metric: dict[str, dict[str, Verdict]] = {}
     for metric, scores in results.items():
         differences = against_baselines(scores, metric in LOWER_IS_BETTER, draws, baseline)
         by_metric[metric] = {name: verdict(difference) for name, difference in differences.items()}
