@@ -182,15 +182,16 @@ def expected_seconds(chapter: str, parameters: Mapping[str, Any]) -> float:
         looked_at = train + 6 * test  # for their features, and for test-time augmentation
         images = parameters["epochs"] * train + forward * (scored + looked_at)
         return start + 6.0 + parameters["seeds"] * images / rate
-    if chapter == "gradcam":
-        score_cam = 2.7 * (len(parameters["indices"]) or parameters["n_images"]) if parameters["score_cam"] else 0.0
-        return start + 12.0 + score_cam
+    if chapter in ("error_analysis", "gradcam"):
+        shown = len(parameters["indices"]) or parameters["n_images"]
+        each = 0.8 if chapter == "error_analysis" else 1.8 + 2.7 * parameters["score_cam"]
+        return start + 12.0 + each * shown
     if chapter == "faithfulness":
         photographs, drawings = parameters["photographs"] or 100, parameters["drawings"]
         each = 0.7 + 0.1 * (2 * parameters["steps"] - 1)  # randomised and shifted; with pixels deleted and inserted
         score_cam = 0.1 * drawings if parameters["score_cam_on"] != "nowhere" else 0.0
         return start + 10.0 + 25.0 * parameters["probe_epochs"] + each * photographs + score_cam
-    others = {"data": 8.0, "model": 4.0, "error_analysis": 20.0, "explorer": 20.0, "try_it": 8.0}
+    others = {"data": 8.0, "model": 3.0, "explorer": 15.0, "try_it": 8.0}
     return start + others.get(chapter, 4.0)
 
 
