@@ -159,6 +159,18 @@ def test_more_values_add_points_and_keep_those_that_are_there(project: Path) -> 
     assert [second.recipe(point) for point in first.points] == [first.recipe(point) for point in first.points]
 
 
+def test_a_sweep_from_before_a_parameter_goes_on_with_the_parameters_default(project: Path) -> None:
+    stored, path = saved("seed=0,1"), RunFolder("runs/x") / records.SWEEP
+    older = stored.model_copy(update={"fixed": {n: v for n, v in stored.fixed.items() if n != "cutout"}})
+    io.write_json(path, older)
+    more = saved("seed=2")
+    assert [p.slug for p in more.points] == ["seed-0", "seed-1", "seed-2"]
+    assert [more.recipe(p) for p in older.points] == [older.recipe(p) for p in older.points], "they stay finished"
+    assert more.parameters(more.points[2], RunFolder("runs/x"))["cutout"] == stored.fixed["cutout"]
+    with pytest.raises(ReportError, match="cutout 8 there, 0 requested"):
+        saved("seed=0,1", "cutout=0")
+
+
 @pytest.mark.parametrize(
     ("pairs", "chapter", "sentence"),
     [

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sample_records import run_record
 
-from gradcam_report.config import RangeTestParams, TrainingParams
+from gradcam_report.config import PUBLISHED, AugmentConfig, RangeTestParams, TrainingParams
 from gradcam_report.runs import io
 from gradcam_report.runs.provenance import provenance
 from gradcam_report.runs.records import (
@@ -28,6 +28,19 @@ STORED = sorted(path for path in (TOP / "artifacts").rglob("*.json") if path.nam
 def test_published_records_come_back_to_the_byte(path: Path, tmp_path: Path) -> None:
     io.write_json(tmp_path / path.name, io.read_record(path, KINDS[path.name]))
     assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", [RunRecord, RangeTestRecord])
+def test_a_record_from_before_a_parameter_is_read_with_its_default_and_written_without_it(
+    kind: type[RunRecord] | type[RangeTestRecord], tmp_path: Path
+) -> None:
+    stored = io.read_json(TOP / PUBLISHED / kind.FILE)
+    del stored["parameters"]["cutout"]
+    io.write_json(tmp_path / "stored.json", stored)
+    record = io.read_record(tmp_path / "stored.json", kind)
+    assert record.parameters.cutout == AugmentConfig().cutout
+    io.write_json(tmp_path / "again.json", record)
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "stored.json").read_bytes()
 
 
 def test_a_recipe_is_the_parameters_that_decide_a_result() -> None:

@@ -39,7 +39,7 @@ class ChapterParams(Params):
 
     def flat(self) -> dict[str, Any]:
         """Every value by its parameter's name."""
-        return {name: value for part in self.model_dump().values() for name, value in part.items()}
+        return {name: getattr(getattr(self, group), name) for name, group in self.names().items()}
 
 
 class RangeTestParams(ChapterParams):

@@ -67,8 +67,12 @@ def clear_temporaries(folder: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write records and plain values as indented JSON, atomically; raises `ValueError` for a number not finite."""
-    text = json.dumps(value, indent=2, allow_nan=False, default=lambda record: record.model_dump())
+    """Write records and plain values as indented JSON, atomically; raises `ValueError` for a number not finite.
+
+    A record is written without the fields that it was made or read without, so that a stored record stays the same when
+    its model gets another field.
+    """
+    text = json.dumps(value, indent=2, allow_nan=False, default=lambda record: record.model_dump(exclude_unset=True))
     write_atomic(path, (text + "\n").encode())
 
 

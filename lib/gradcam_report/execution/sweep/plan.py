@@ -78,18 +78,24 @@ def _resolve_datasets(every: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def join(folder: RunFolder, new: SweepRecord) -> SweepRecord:
-    """Return `new` with the points that its folder holds already; raises `ReportError` for a different sweep there."""
+    """Return `new` with the points that its folder holds already; raises `ReportError` for a different sweep there.
+
+    A parameter that the stored sweep lacks, because it is newer, has its default there.
+    """
     if not (folder / SWEEP).exists():
         return new
     old = read_sweep(folder)
-    there = {"chapter": old.chapter, "axes": list(old.axes), **old.fixed}
+    defaults = params_class(new.chapter).parse({}).flat()
+    then = {name: defaults[name] for name in new.fixed if name not in old.axes} | old.fixed
+    there = {"chapter": old.chapter, "axes": list(old.axes), **then}
     here = {"chapter": new.chapter, "axes": list(new.axes), **new.fixed}
     if there != here:
         raise ReportError(
             f"{folder.name} holds another sweep ({difference(there, here)}); choose another folder with --out."
         )
     points = {point.slug: point for point in [*old.points, *new.points]}
-    record = {"chapter": new.chapter, "fixed": new.fixed, "machine": new.machine, "key": old.key}
+    # The stored `fixed` stays, for the marks of finished points hold its digest.
+    record = {"chapter": new.chapter, "fixed": old.fixed, "machine": new.machine, "key": old.key}
     return SweepRecord.build(old.axes, list(points.values()), **record)
 
 
