@@ -150,8 +150,12 @@ def test_a_list_may_come_as_json_text(indices: list[int], indent: int | None) ->
 
 def test_parameters_that_contradict_one_another() -> None:
     assert "start_lr is 2.0 and end_lr 1.0" in refusal("lr_finder", start_lr=2.0, end_lr=1.0)
-    assert "leave out one of them" in refusal("gradcam", indices=[3], selection="stratified")
-    assert parsed("gradcam", indices=[3])["selection"] == "index", "naming images is enough"
+    for selection in ("stratified", "representative"):
+        assert "leave out one of them" in refusal("gradcam", indices=[3], selection=selection)
+    for indices in ([3], " [\n 3]", (3,)):
+        assert parsed("gradcam", indices=indices)["selection"] == "index", "naming images is enough"
+    for indices in ([], "[]", " [ ] "):
+        assert parsed("gradcam", indices=indices)["selection"] == "representative"
     assert "indices is empty" in refusal("gradcam", selection="index")
     assert "layers is empty" in refusal("gradcam", layers=[])
     assert "run_dir is empty" in refusal("model", run_dir=" ")

@@ -1,6 +1,7 @@
 """Maps against an autograd formula, captum and pytorch-grad-cam; what is put back afterwards."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import get_args
 
 import pytest
@@ -8,16 +9,33 @@ import torch
 import torch.nn.functional as F
 from captum.attr import LayerGradCam
 from pytorch_grad_cam import GradCAM, LayerCAM, XGradCAM
+from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
-from gradcam_report.config import LAYERS, CamConfig
+from gradcam_report.config import LAYERS, CamConfig, ExplorerConfig
 from gradcam_report.explain import cam
 
 pytestmark = pytest.mark.usefixtures("few_threads")
 
 CLOSE = {"rtol": 0, "atol": 1e-4}  # scaling a map up to 1 scales its float32 rounding errors with it
-ORACLES = {"gradcam": GradCAM, "layercam": LayerCAM, "xgradcam": XGradCAM}
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """pytorch-grad-cam's class for a method, and its paper's weights of activations A and gradients G, (C, h, w)."""
+
+    extractor: type[BaseCAM]
+    weights: Callable[[Tensor, Tensor], Tensor]
+
+
+ORACLES = {
+    "gradcam": Oracle(GradCAM, lambda a, g: g.mean(dim=(1, 2), keepdim=True)),
+    "layercam": Oracle(LayerCAM, lambda a, g: g.relu()),
+    "xgradcam": Oracle(
+        XGradCAM, lambda a, g: (g * a).sum((1, 2), keepdim=True) / a.sum((1, 2), keepdim=True).clamp(min=1e-30)
+    ),
+}
 
 
 def by_autograd(model: nn.Module, images: Tensor, classes: Tensor, layer: str, method: str = "gradcam") -> Tensor:
@@ -29,13 +47,8 @@ def by_autograd(model: nn.Module, images: Tensor, classes: Tensor, layer: str, m
         logit = model(image[None])[0, c]
         hook.remove()
         (gradient,) = torch.autograd.grad(logit, kept)
-        a, g = kept[0][0].detach(), gradient[0]
-        weights = {
-            "gradcam": g.mean(dim=(1, 2), keepdim=True),
-            "layercam": g.relu(),
-            "xgradcam": (g * a).sum(dim=(1, 2), keepdim=True) / a.sum(dim=(1, 2), keepdim=True).clamp(min=1e-30),
-        }[method]
-        maps.append((weights * a).sum(dim=0).relu())
+        a = kept[0][0].detach()
+        maps.append((ORACLES[method].weights(a, gradient[0]) * a).sum(dim=0).relu())
     return torch.stack(maps)
 
 
@@ -60,12 +73,22 @@ def test_each_method_equals_its_papers_formula_and_other_libraries(model, images
             assert maps.shape == (5, size, size) and maps.dtype == torch.float32 and not maps.requires_grad
             assert not cam.is_empty(maps[:2]).any(), "comparing maps of zeros would say little"
             torch.testing.assert_close(maps, scaled(by_autograd(model, images, classes, layer, method)), **CLOSE)
-            with ORACLES[method](model, [module]) as extractor:
+            with ORACLES[method].extractor(model, [module]) as extractor:
                 theirs = torch.from_numpy(extractor(images, [ClassifierOutputTarget(int(c)) for c in classes]))
             torch.testing.assert_close(scaled(enlarged(maps)), theirs, **CLOSE)  # it scales after enlarging
             if method == "gradcam":
                 captum = LayerGradCam(model, module).attribute(images, target=classes, relu_attributions=True)
                 torch.testing.assert_close(maps, scaled(captum[:, 0].detach()), **CLOSE)
+
+
+def test_every_method_has_an_oracle() -> None:
+    assert {*ORACLES, "scorecam"} == set(cam.METHODS), "Score-CAM has `by_masks`"
+
+
+@pytest.mark.parametrize("method", cam.METHODS)
+def test_each_method_makes_the_same_maps_again(model, images, targets, method):
+    first, second = (cam.explain(model, images[:2], {"x": targets["true"][:2]}, ["layer4"], method) for _ in range(2))
+    assert torch.equal(first["x"]["layer4"], second["x"]["layer4"])
 
 
 def by_masks(model: nn.Module, image: Tensor, class_: int, layer: str) -> Tensor:
@@ -168,4 +191,6 @@ def test_everything_is_put_back_after_an_error(model, images, targets, monkeypat
 
 
 def test_the_parameters_offer_every_method():
+    gradient_methods = {name for name, method in cam.METHODS.items() if method.gradients}
     assert set(get_args(CamConfig.model_fields["method"].annotation)) == set(cam.METHODS)
+    assert set(get_args(ExplorerConfig.model_fields["map_method"].annotation)) == gradient_methods

@@ -27,6 +27,7 @@ from .groups import (
     CacheConfig,
     CamConfig,
     DataConfig,
+    ExplorerConfig,
     FaithfulnessConfig,
     LiveConfig,
     OptimConfig,

@@ -3,7 +3,7 @@
 Sizes are in images, rates per optimizer step, lengths in pixels. `chapters` says which chapter takes which groups.
 """
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,7 @@ from .validation import FolderText, Params, PathText
 
 Layer = Literal["layer1", "layer2", "layer3", "layer4"]
 LAYERS: tuple[Layer, ...] = ("layer1", "layer2", "layer3", "layer4")
+GradientMethod = Literal["gradcam", "layercam", "xgradcam"]  # fast CAM methods: a backward pass each
 
 
 class RunConfig(Params):
@@ -111,16 +112,21 @@ class SeedsConfig(Params):
 
 
 class SelectionConfig(Params):
-    """Which images to show: `indices` are positions in the test set, and turn the default selection into "index"."""
+    """Which images to show: `indices` are positions in the test set; where they are given, `selection` is "index"."""
 
     selection: Literal["representative", "confident", "stratified", "first", "index"] = "representative"
     n_images: int = Field(10, ge=1, le=100)
     indices: list[Annotated[int, Field(ge=0, le=9_999)]] = Field(default_factory=list)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _select_by_indices(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Naming images is enough to select them."""
+        named = str(values.get("indices", [])).strip("[]() \n")  # a list, or the text of one
+        return {"selection": "index", **values} if named else values
+
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.indices and self.selection == "representative":
-            object.__setattr__(self, "selection", "index")  # the model is frozen
         if self.indices and self.selection != "index":
             raise ReportError(f"indices is given but selection is {self.selection!r}; leave out one of them.")
         if self.selection == "index" and not self.indices:
@@ -142,7 +148,7 @@ class CamConfig(Params):
 
     example: ClassVar[dict[str, str]] = {"layers": '["layer3", "layer4"]'}
     layers: list[Layer] = Field(default_factory=lambda: list(LAYERS))
-    method: Literal["gradcam", "layercam", "xgradcam", "scorecam"] = "gradcam"
+    method: Literal[GradientMethod, "scorecam"] = "gradcam"
     score_cam: bool = True
     picture: PathText = ""
 
@@ -156,7 +162,7 @@ class CamConfig(Params):
 class ExplorerConfig(Params):
     """What the error explorer shows besides all errors: whose maps, and how many right answers of each class."""
 
-    map_method: Literal["gradcam", "layercam", "xgradcam"] = "gradcam"
+    map_method: GradientMethod = "gradcam"
     contrast: int = Field(5, ge=0, le=50)
 
 

@@ -3,7 +3,7 @@
 torchcam weights and sums the channels. This module puts the model into the state in which that means something (eval
 mode, full float32, gradients on), puts everything back, and scales the maps.
 
-To add a method, add it to `METHODS` and to the choices of `config.CamConfig`.
+To add a method, add it to `METHODS` and its name to `GradientMethod` in `config/groups.py`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torchcam.methods import GradCAM, LayerCAM, ScoreCAM, XGradCAM
+from torchcam.methods.core import _CAM as Extractor
 
 from ..config import ReportError
-
-Extractor = GradCAM | LayerCAM | XGradCAM | ScoreCAM
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from . import metrics
 Maps = dict[str, Tensor]  # explainer or baseline -> float32 (N, h, w), 0-1
 Scores = dict[str, NDArray[np.float64]]  # explainer or baseline -> float64 (N,)
 GRADIENT_METHODS = tuple(name for name, method in cam.METHODS.items() if method.gradients)
+SLOW_METHODS = tuple(name for name in cam.METHODS if name not in GRADIENT_METHODS)
 # The order in which the network is randomised, from the last part to the first; bn1 goes with conv1.
 PARTS = ("linear", "layer4", "layer3", "layer2", "layer1", "conv1")
 
@@ -31,8 +32,8 @@ def explainer_maps(
 ) -> Maps:
     """Make the maps of each method at each layer for one class of each image.
 
-    `images` are normalised float (N, 3, H, W), `classes` int64 (N,). Score-CAM, the method without gradients, is made
-    of the last layer only, for its cost. A method is left out at the layers where its maps are those of Grad-CAM.
+    `images` are normalised float (N, 3, H, W), `classes` int64 (N,). `SLOW_METHODS`, those without gradients, are
+    made of the last layer only. A method is left out at the layers where its maps are those of Grad-CAM.
     """
     maps: Maps = {}
     for name in methods:
