@@ -339,6 +339,14 @@ def test_mean_scores_carry_means_and_intervals_and_mark_the_best_baseline() -> N
     assert "lower is better" in low.get_title("left") and "higher is better" in high.get_title("left")
 
 
+def test_many_explainers_each_have_a_style_of_their_own_and_too_many_baselines_are_refused() -> None:
+    curves = {f"map {number}": [0, 1] for number in range(20)}
+    lines = plots.deletion_insertion({"deletion": curves}, ()).axes[0].lines
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 20
+    with pytest.raises(ValueError, match="20 baselines"):
+        plots.deletion_insertion({"deletion": curves}, list(curves))
+
+
 def test_deletion_insertion_and_randomization_draw_the_given_values() -> None:
     curves = {"deletion": {"Grad-CAM layer4": [1, 0.5, 0], "edges": [1, 0.8, 0]}}
     drawn = {line.get_label(): line for line in plots.deletion_insertion(curves, ("edges",)).axes[0].lines}

@@ -1,6 +1,7 @@
 """Faithfulness experiments: scores with their intervals, deletion and insertion curves, model randomization."""
 
 from collections.abc import Collection, Mapping
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike
 from .style import LABEL, ReportFigure, is_narrow, new_figure, palette, panels, readable_on, styled
 
 Estimate = tuple[float, float, float]  # mean, and both ends of its 95 % interval
-MARKERS = "os^DvPX"  # with the colours of `Palette.cycle`
+MARKERS = "os^DvPX*"  # one more than the colours of `Palette.cycle`, so that the next round gets other pairs
 BASELINE_DASHES = ((0, (4, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)), (0, (8, 2)))
 
 
@@ -86,8 +87,10 @@ def verdict_matrix(verdicts: Mapping[str, Mapping[str, str]]) -> ReportFigure:
 
 
 def draw_lines(ax: Axes, lines: Mapping[str, ArrayLike], baselines: Collection[str], x: ArrayLike) -> None:
-    """Draw named lines over `x`, the baselines dashed and grey."""
-    styles, dashes = zip(palette().cycle(), MARKERS, strict=True), iter(BASELINE_DASHES)
+    """Draw named lines over `x`, the baselines dashed and grey; raises `ValueError` for too many baselines."""
+    if (drawn := len([name for name in lines if name in baselines])) > len(BASELINE_DASHES):
+        raise ValueError(f"{drawn} baselines cannot be told apart; draw at most {len(BASELINE_DASHES)}")
+    styles, dashes = zip(cycle(palette().cycle()), cycle(MARKERS), strict=True), iter(BASELINE_DASHES)
     for name, values in lines.items():
         if name in baselines:
             ax.plot(x, np.asarray(values), color=palette().grey, linewidth=1.4, linestyle=next(dashes), label=name)
@@ -101,8 +104,8 @@ def deletion_insertion(curves: Mapping[str, Mapping[str, ArrayLike]], baselines:
     """Draw the mean probability of the class while pixels are replaced, one panel per experiment.
 
     Args:
-        curves: experiment -> explainer -> float (steps + 1,), 0-1, from no pixel replaced to all of them. At most seven
-            explainers besides four baselines.
+        curves: experiment -> explainer -> float (steps + 1,), 0-1, from no pixel replaced to all of them; at most
+            four baselines.
         baselines: the explainers that do not use the network.
     """
     figure, axes = panels(len(curves), 2.8 if is_narrow() else 3.4, extra=1.2 if is_narrow() else 0, sharey=True)
