@@ -3,7 +3,8 @@
 torchcam weights and sums the channels. This module puts the model into the state in which that means something (eval
 mode, full float32, gradients on), puts everything back, and scales the maps.
 
-To add a method, add it to `METHODS` and its name to `GradientMethod` in `config/groups.py`.
+To add a method, add it to `METHODS` and its name to `GradientMethod` in `config/groups.py`, or to the choices of
+`CamConfig` there where it makes many forward passes instead of a backward pass.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
