@@ -59,7 +59,7 @@ def test_one_seed_is_one_training_bit_for_bit_and_another_seed_another(optimizer
 
 def test_one_seed_is_one_range_test() -> None:
     given = [{**SMALL, "iterations": 10, "run_dir": f"runs/{i}", "seed": i // 2} for i in range(3)]
-    first, second, other = (measure_or_load(RangeTestParams.parse(g))[0].losses.tolist() for g in given)
+    first, second, other = (measure_or_load(RangeTestParams.parse(g)).test.losses.tolist() for g in given)
     assert first == second != other
 
 

@@ -193,7 +193,7 @@ def test_a_stored_range_test_is_loaded_and_never_overwritten_by_accident(project
             measure_or_load(params(momentum=0.5))
     assert stored == record
     np.testing.assert_array_equal(again.losses, first.losses)
-    replaced, _, _ = measure_or_load(params(momentum=0.5, force=True))
+    replaced = measure_or_load(params(momentum=0.5, force=True)).test
     assert not np.array_equal(replaced.losses, first.losses)
 
 
@@ -204,5 +204,5 @@ def test_a_loss_that_is_not_finite_is_stored(project: Path, monkeypatch):
         return real(*args, **kwargs) * (math.inf if next(count) == 5 else 1)
 
     monkeypatch.setattr(lr_range_test.F, "cross_entropy", spoiled)
-    test, _, _ = measure_or_load(params())
+    test = measure_or_load(params()).test
     assert len(test.lrs) == 6 and math.isnan(test.losses[-1])

@@ -66,7 +66,7 @@ def neighbour_disagreement(features: NDArray[np.floating], labels: Ints, k: int 
     return np.mean(labels[others] != labels[:, None], axis=1)
 
 
-def project(features: NDArray[np.floating], method: str, seed: int = 0) -> Floats:
+def project(features: NDArray[np.floating], method: str) -> Floats:
     """Project features, float (N, D), to points of a plane, float64 (N, 2).
 
     "pca" takes the two directions of most variance: distances mean something. "tsne" (van der Maaten & Hinton 2008)
@@ -79,4 +79,4 @@ def project(features: NDArray[np.floating], method: str, seed: int = 0) -> Float
     if method == "pca":
         return PCA(2).fit_transform(points).astype(np.float64)
     perplexity = min(30.0, (len(points) - 1) / 3)
-    return TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(points).astype(np.float64)
+    return TSNE(2, perplexity=perplexity, init="pca", random_state=0).fit_transform(points).astype(np.float64)

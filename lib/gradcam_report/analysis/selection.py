@@ -110,8 +110,8 @@ def choose(run_dir: str, selection: SelectionConfig, data_root: str = "") -> Exa
     return choose_rows(run_dir, lambda predictions: select_rows(predictions, selection), data_root)
 
 
-def choose_rows(run_dir: str, rows: Callable[[Predictions], Ints], data_root: str = "") -> Examples:
-    """Choose test images of a run: those at the rows, int64 (N,), that `rows` picks from its predictions.
+def choose_rows(run_dir: str, pick: Callable[[Predictions], Ints], data_root: str = "") -> Examples:
+    """Choose test images of a run: those at the rows, int64 (N,), that `pick` returns for its predictions.
 
     Raises `ReportError` as `choose` does.
     """
@@ -121,7 +121,7 @@ def choose_rows(run_dir: str, rows: Callable[[Predictions], Ints], data_root: st
     if predictions.logits.shape[1] != len(record.result.classes):
         raise io.unreadable(folder / "predictions.npz", f"it has {predictions.logits.shape[1]} classes")
     examples = Examples(folder, record, predictions, np.empty(0, np.int64), np.empty(0, np.uint8), data_root)
-    return examples.at(rows(predictions))
+    return examples.at(pick(predictions))
 
 
 def select_rows(predictions: Predictions, selection: SelectionConfig) -> Ints:
@@ -165,23 +165,28 @@ def margins(predictions: Predictions) -> Floats:
 
 
 def representative(predictions: Predictions, rows: Ints, count: int) -> Ints:
-    """Choose `count` of `rows`, int64 (M,), that represent them: diverse in classes and in how contested they were.
+    """Choose `count` of `rows`, int64 (M,), of diverse classes, from the most contested to the clearest.
 
-    Order the rows by `margins`, cut the order into `count` equal groups, and take from each group, the smallest margins
-    first, the row nearest the group's middle whose true class has not been taken (else whose pair of true and predicted
-    class has not been taken, else the one in the middle). Equal margins are ordered by test-set index.
+    The rows are sorted by `margins`, equal ones by test-set index, and cut into `count` equal groups. Each group, the
+    smallest margins first, gives the row nearest its middle whose true class is not among those chosen. Where it has
+    none, it gives the nearest one whose pair of true and predicted class is new, and else the one in the middle.
     """
     order = rows[np.lexsort((predictions.indices[rows], margins(predictions)[rows]))]
     pairs = list(zip(predictions.labels.tolist(), predictions.predicted.tolist(), strict=True))
     chosen: list[int] = []
     for group in np.array_split(order, max(1, min(count, len(order)))):
-        by_distance = np.argsort(np.abs(2 * np.arange(len(group)) - (len(group) - 1)), kind="stable")
-        nearest = group[by_distance].tolist()
+        nearest = _middle_first(group)
         classes, taken = {pairs[row][0] for row in chosen}, {pairs[row] for row in chosen}
         fresh = [row for row in nearest if pairs[row][0] not in classes]
         fresh += [row for row in nearest if pairs[row] not in taken]
         chosen += (fresh or nearest)[:1]
     return np.array(chosen, dtype=np.int64)
+
+
+def _middle_first(rows: Ints) -> list[int]:
+    """The rows from the middle of their order outwards; of two that are equally far, the earlier one first."""
+    distance = np.abs(2 * np.arange(len(rows)) - (len(rows) - 1))
+    return rows[np.argsort(distance, kind="stable")].tolist()
 
 
 def typical_right(predictions: Predictions, labels: Ints) -> Ints:
@@ -192,9 +197,8 @@ def typical_right(predictions: Predictions, labels: Ints) -> Ints:
     margin, chosen = margins(predictions), list[int]()
     for label in labels.tolist():
         rows = np.flatnonzero(~predictions.wrong & (predictions.labels == label))
-        order = rows[np.lexsort((predictions.indices[rows], margin[rows]))].tolist()
-        from_the_middle = sorted(range(len(order)), key=lambda place: abs(2 * place - (len(order) - 1)))
-        chosen += [order[place] for place in from_the_middle if order[place] not in chosen][:1]
+        order = rows[np.lexsort((predictions.indices[rows], margin[rows]))]
+        chosen += [row for row in _middle_first(order) if row not in chosen][:1]
     return np.array(chosen, dtype=np.int64)
 
 

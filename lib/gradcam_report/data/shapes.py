@@ -167,8 +167,9 @@ def _wave(turns: Floats) -> Floats:
     return np.clip(12 * np.abs(turns % 1 - 0.5) - 3, -1, 1)
 
 
-def _background(random: _Random, cells: int = 5) -> Floats:
+def _background(random: _Random) -> Floats:
     """(N, 3, 32, 32): random colours on a coarse grid, blended linearly."""
+    cells = 5
     knots = random.uniform(0.25, 0.75, 3, 1, 1) + random.uniform(0.1, 0.8, 1, 1, 1) * random.uniform(
         -0.5, 0.5, 3, cells, cells
     )

@@ -140,11 +140,6 @@ def rescale_together(maps: Sequence[Tensor]) -> list[Tensor]:
     return [m / highest.where(highest > 0, 1) for m in maps]
 
 
-def is_empty(maps: Tensor) -> Tensor:
-    """Return True where a map of float (N, h, w) is zero everywhere, bool (N,): there is no positive evidence."""
-    return (maps == 0).flatten(1).all(dim=1)
-
-
 @contextmanager
 def float32_eval(model: nn.Module) -> Iterator[None]:
     """Switch to eval mode, gradients and full float32; put each module's mode and the global precision back afterwards.
@@ -174,6 +169,6 @@ def float32_eval(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def _hooked(model: nn.Module, layers: list[str], method: str) -> Iterator[Extractor]:
     """torchcam's extractor on `model`, with its hooks gone afterwards."""
-    how = METHODS[method]
-    with float32_eval(model), how.extractor(model, list(layers), **how.options) as extractor:
+    chosen = METHODS[method]
+    with float32_eval(model), chosen.extractor(model, list(layers), **chosen.options) as extractor:
         yield extractor

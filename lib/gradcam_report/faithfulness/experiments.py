@@ -46,13 +46,13 @@ def explainer_maps(
     return maps
 
 
-def class_probability(net: nn.Module, classes: Tensor, batch: int = 500) -> metrics.Probability:
+def class_probability(net: nn.Module, classes: Tensor) -> metrics.Probability:
     """Return the function from normalised images (N, 3, H, W) to their classes' probabilities, float32 (N,)."""
     device = next(net.parameters()).device
 
     def probability(images: Tensor) -> Tensor:
         with cam.float32_eval(net), torch.no_grad():
-            logits = torch.cat([net(part.to(device)) for part in images.split(batch)])
+            logits = torch.cat([net(part.to(device)) for part in images.split(500)])
         return F.softmax(logits, dim=1).gather(1, classes.to(device)[:, None])[:, 0].cpu()
 
     return probability

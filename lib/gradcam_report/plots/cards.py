@@ -61,9 +61,9 @@ class Card:
         """Return the `count` most probable classes, the first one first."""
         return [int(c) for c in np.argsort(-self.probabilities, kind="stable")[:count]]
 
-    def shown_classes(self, count: int = 3) -> list[int]:
-        """Return the predicted class, the contrast class and the most probable others; the most probable first."""
-        shown = list(dict.fromkeys([self.predicted, self.contrast, *self.top(count)]))[:count]
+    def shown_classes(self) -> list[int]:
+        """Return the predicted class, the contrast class and the likeliest third one, the most probable first."""
+        shown = list(dict.fromkeys([self.predicted, self.contrast, *self.top(3)]))[:3]
         return [c for c in self.top(len(self.classes)) if c in shown]
 
 
@@ -88,13 +88,13 @@ def draw_probabilities(ax: Axes, card: Card) -> None:
     height, shift = (0.6, 0.0) if card.votes is None else (0.36, 0.2)
     ax.barh(rows - shift, probabilities, height, color=palette().blue)
     for row, value in zip(rows, probabilities, strict=True):
-        ax.text(value + 0.03, row - shift, percent(value), va="center", fontsize=LABEL)
+        ax.text(value + 0.03, row - shift, percent(value), va="center")
     if card.votes is not None:
         shares = card.votes[shown] / card.votes.sum()
         ax.barh(rows + shift, shares, height, color=palette().pale, edgecolor=palette().grey, linewidth=0.6)
         for row, value in zip(rows, shares, strict=True):
-            ax.text(value + 0.03, row + shift, f"{percent(value, 0)} of people", va="center", fontsize=LABEL)
-    ax.set_yticks(rows, [card.classes[c] for c in shown], fontsize=LABEL)
+            ax.text(value + 0.03, row + shift, f"{percent(value, 0)} of people", va="center")
+    ax.set_yticks(rows, [card.classes[c] for c in shown])
     ax.tick_params(length=0)
     ax.set(xlim=(0, 2.1), ylim=(len(shown) - 0.4, -0.6))
 
@@ -164,6 +164,6 @@ def draw_neighbours(figure: ReportFigure, card: Card) -> None:
         ax.imshow(image)
         ax.set_title(card.classes[label], **SMALL, pad=2, loc="center")
     if is_narrow():
-        write(figure, 0.05, top - 0.36, "nearest training images", va="top", fontsize=LABEL)
+        write(figure, 0.05, top - 0.36, "nearest training images", va="top")
     else:
-        write(figure, 3.34, TOP + 2.41, "nearest\ntraining\nimages", ha="right", va="center", fontsize=LABEL)
+        write(figure, 3.34, TOP + 2.41, "nearest\ntraining\nimages", ha="right", va="center")

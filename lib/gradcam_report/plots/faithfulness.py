@@ -11,14 +11,15 @@ from numpy.typing import ArrayLike
 
 from .style import LABEL, ReportFigure, is_narrow, new_figure, palette, panels, readable_on, styled
 
-Estimate = tuple[float, float, float]  # mean, and both ends of its 95 % interval
+Interval = tuple[float, float, float]  # mean, and both ends of its 95 % interval
+SIGNS = {"better": "+", "worse": "−", "no different": "=", "": ""}  # of verdicts
 MARKERS = "os^DvPX*"  # one more than the colours of `Palette.cycle`, so that the next round gets other pairs
 BASELINE_DASHES = ((0, (4, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)), (0, (8, 2)))
 
 
 @styled
 def mean_scores(
-    scores: Mapping[str, Mapping[str, Estimate]], baselines: Collection[str], lower_is_better: Collection[str] = ()
+    scores: Mapping[str, Mapping[str, Interval]], baselines: Collection[str], lower_is_better: Collection[str] = ()
 ) -> ReportFigure:
     """Draw the mean score of each explainer with its 95 % interval, and a line at the best baseline.
 
@@ -50,9 +51,6 @@ def mean_scores(
     return figure
 
 
-SIGNS = {"better": "+", "worse": "−", "no different": "=", "": ""}
-
-
 @styled
 def verdict_matrix(verdicts: Mapping[str, Mapping[str, str]]) -> ReportFigure:
     """Draw which explainers are better or worse than the best baseline, score by score.
@@ -82,7 +80,7 @@ def verdict_matrix(verdicts: Mapping[str, Mapping[str, str]]) -> ReportFigure:
     ax.tick_params(which="both", length=0)
     ax.spines[:].set_visible(False)
     key = [Patch(color=fill[word], label=f"{SIGNS[word]} {word}") for word in ("better", "no different", "worse")]
-    figure.legend(handles=key, loc="outside lower center", ncols=3, fontsize=LABEL, columnspacing=1.2)
+    figure.legend(handles=key, loc="outside lower center", ncols=3, columnspacing=1.2)
     return figure
 
 
@@ -120,7 +118,7 @@ def deletion_insertion(curves: Mapping[str, Mapping[str, ArrayLike]], baselines:
 
 
 @styled
-def model_randomization(scores: Mapping[str, Mapping[str, Estimate]]) -> ReportFigure:
+def model_randomization(scores: Mapping[str, Mapping[str, Interval]]) -> ReportFigure:
     """Draw the similarity of each explainer's maps to the original ones while the network is randomized.
 
     Args:

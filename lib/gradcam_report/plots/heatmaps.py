@@ -82,7 +82,7 @@ def headings(ax: Axes, starts: NDArray[np.float64], groups: Mapping[str, Sequenc
     longest = max(map(text_width, names))
     tilted = longest > tile
     ax.xaxis.tick_top()
-    ax.set_xticks(starts + 0.5, ["image", *names], fontsize=LABEL, rotation=20 if tilted else 0)
+    ax.set_xticks(starts + 0.5, ["image", *names], rotation=20 if tilted else 0)
     rule = -(0.24 + (0.36 * longest if tilted else 0)) / tile
     first = 1
     for text, columns in groups.items():
@@ -97,7 +97,7 @@ def label_empty(ax: Axes, left: float, top: float) -> None:
     """Write on a tile that its map is empty, which is a result, not a failure."""
     box = {"facecolor": palette().page, "edgecolor": "none", "pad": 1, "alpha": 0.85}
     words = "none" if is_narrow() else EMPTY
-    ax.text(left + 0.5, top + 0.5, words, ha="center", va="center", fontsize=LABEL, linespacing=1.1, bbox=box)
+    ax.text(left + 0.5, top + 0.5, words, ha="center", va="center", linespacing=1.1, bbox=box)
 
 
 @styled
@@ -141,7 +141,7 @@ def favouring_cells(counts: ArrayLike, cells: int, label: str) -> ReportFigure:
     ax = figure.subplots()
     bars = ax.bar(np.arange(cells + 1), heights, color=palette().blue, width=0.8)
     if not is_narrow():
-        ax.bar_label(bars, [str(height or "") for height in heights], fontsize=LABEL, padding=2)
+        ax.bar_label(bars, [str(height or "") for height in heights], padding=2)
     ax.set_xticks(np.arange(0, cells + 1, 2 if is_narrow() else 1))
     ax.set(xlabel=wrap(f"cells, of {cells}, that speak for the class answered", width() - 0.6, 9), ylabel=label)
     ax.grid(visible=False, axis="x")
@@ -204,8 +204,13 @@ def cam_grid(
     tiles = to_hwc(images)
     if len(row_titles) != len(tiles):
         raise ValueError(f"{len(tiles)} images need as many row titles, not {len(row_titles)}")
-    if is_narrow():
-        return _cam_stack(tiles, maps, row_titles, scale)
+    return (_cam_stack if is_narrow() else _cam_rows)(tiles, maps, row_titles, scale)
+
+
+def _cam_rows(
+    tiles: NDArray[np.uint8], maps: Mapping[str, Mapping[str, ArrayLike]], titles: Sequence[str], scale: str
+) -> ReportFigure:
+    """Draw a row for each image: its title, below it the image and all its maps; the columns are named at the top."""
     starts = column_starts([len(columns) for columns in maps.values()])
     tile = min(1.1, (width() - 0.2) / (starts[-1] + 1))  # inches
     line = 0.22 / tile  # of a title, in tiles
@@ -216,7 +221,7 @@ def cam_grid(
     heats = [np.asarray(heat) for columns in maps.values() for heat in columns.values()]
     for row, image in enumerate(tiles):
         top = row * pitch + line
-        ax.text(0, top - 0.25 * line, row_titles[row].replace("\n", "   "), fontsize=LABEL)
+        ax.text(0, top - 0.25 * line, titles[row].replace("\n", "   "))
         for start, shown in zip(starts, [image, *(overlay(image, heat[row]) for heat in heats)], strict=True):
             ax.imshow(shown, extent=(start, start + 1, top + 1, top))
         for start, heat in zip(starts[1:], heats, strict=True):
@@ -249,13 +254,13 @@ def _cam_stack(
         ax.text(0.05, top, title.replace("\n", "  "), va="top", fontsize=PHONE_LABEL)
         for row, (group, columns) in enumerate(maps.items()):
             below = top + line + row * pitch
-            ax.text(0.05 + tile + gap, below, group, va="top", fontsize=LABEL)
+            ax.text(0.05 + tile + gap, below, group, va="top")
             shown = {} if row else {"image": tiles[number]}
             shown |= {name: overlay(tiles[number], np.asarray(heat)[number]) for name, heat in columns.items()}
             for place, (name, picture) in enumerate(shown.items(), 1 if row else 0):
                 left, under = 0.05 + place * (tile + gap), below + 2 * line
                 ax.imshow(picture, extent=(left, left + tile, under + tile, under))
-                ax.text(left + tile / 2, below + line, name, ha="center", va="top", fontsize=LABEL)
+                ax.text(left + tile / 2, below + line, name, ha="center", va="top")
                 if name in columns and not np.asarray(columns[name])[number].any():
                     label_empty(ax, left + tile / 2 - 0.5, under + tile / 2 - 0.5)
     ax.set(xlim=(0, width()), ylim=(figure.get_figheight(), 0), aspect="auto")

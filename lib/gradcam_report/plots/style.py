@@ -24,10 +24,15 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 DPI = 200
-SHADES = 0.3  # mean error, of 255, that a palette may cost
+MAX_QUANTIZATION_ERROR = 0.3  # of 255, in the mean: what 256 colours may cost a figure
 SCREEN_DPI = 100  # CSS pixels per inch of figure: a figure of 7.2 inches is shown 720 CSS pixels wide, in 1440 dots
 WIDE, NARROW = 7.2, 3.1  # inches; a phone of 360 CSS pixels leaves 312 for the text
+LABEL = 8.5  # points of every text but titles: 11 CSS pixels where the page leaves a figure 672 of its 720
+PHONE_LABEL = 8.0  # the same on a phone, where a figure keeps its size
+SMALL: dict[str, Any] = {"fontsize": LABEL, "fontweight": "normal"}  # titles of tiles
+CHARACTER_WIDTH = 0.0087  # inches, for each point of the size: an average character of DejaVu Sans
 DASHED = (0, (4, 2))
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -74,11 +79,6 @@ class Look:
 # By their names in a notebook; what is drawn first is light and wide.
 LOOKS = {"light": Look(LIGHT), "dark": Look(DARK), "light-narrow": Look(LIGHT, True), "dark-narrow": Look(DARK, True)}
 _LOOK: ContextVar[Look] = ContextVar("look", default=LOOKS["light"])
-
-P = ParamSpec("P")
-LABEL = 8.5  # points of every text but titles: 11 CSS pixels where the page leaves a figure 672 of its 720
-PHONE_LABEL = 8.0  # the same on a phone, where a figure keeps its size
-SMALL: dict[str, Any] = {"fontsize": LABEL, "fontweight": "normal"}  # titles of tiles
 
 
 def settings(colours: Palette) -> dict[Any, Any]:
@@ -158,7 +158,7 @@ class ReportFigure(Figure):
         image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
         reduced = image.quantize(256, dither=Image.Dither.NONE)
         error = np.abs(np.asarray(image, np.int16) - np.asarray(reduced.convert("RGB"), np.int16)).mean()
-        return reduced if error < SHADES else image
+        return reduced if error < MAX_QUANTIZATION_ERROR else image
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
         """Give Jupyter the PNG and its size in CSS pixels; takes precedence over the inline backend's own encoding.
@@ -280,7 +280,7 @@ def readable_on(colour: str | ArrayLike) -> str:
 
 def text_width(text: str, size: float = LABEL) -> float:
     """Return the approximate width of a text's longest line in inches, at `size` points."""
-    return max(map(len, text.split("\n")), default=0) * size * 0.0087
+    return max(map(len, text.split("\n")), default=0) * size * CHARACTER_WIDTH
 
 
 def wrap(text: str, inches: float, size: float = LABEL) -> str:

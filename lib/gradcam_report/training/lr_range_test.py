@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,6 +36,14 @@ class RangeTest:
     lrs: NDArray[np.float64]
     losses: NDArray[np.float64]
     ended: str
+
+
+class StoredRangeTest(NamedTuple):
+    """A range test with the folder that holds it, and what the folder's lr_find.json records of it."""
+
+    test: RangeTest
+    folder: RunFolder
+    record: RangeTestRecord
 
 
 def range_test(
@@ -85,19 +94,19 @@ def range_test(
     return RangeTest(np.array(lrs), np.array(losses), ended)
 
 
-def measure_or_load(params: RangeTestParams) -> tuple[RangeTest, RunFolder, RangeTestRecord]:
+def measure_or_load(params: RangeTestParams) -> StoredRangeTest:
     """Load the run folder's range test if the same parameters made it, else make it and store it.
 
     Raises `ReportError` for a folder of another recipe.
     """
     params = params.model_copy(update={"data": datasets.resolve_auto(params.data)})
-    requested = RangeTestRecipe.of(params)
-    folder, record = resolve_folder(params.run.run_dir, RangeTestRecord, requested, params.cache.force)
+    recipe = RangeTestRecipe.of(params)
+    folder, record = resolve_folder(params.run.run_dir, RangeTestRecord, recipe, params.cache.force)
     if record is None:
         with locked(folder):
-            record = _measure_and_store(params, requested, folder)
+            record = _measure_and_store(params, recipe, folder)
     table = io.read_table(folder.need("lr_find.csv", "lr_finder"))
-    return RangeTest(table["lr"], table["loss"], record.result.ended), folder, record
+    return StoredRangeTest(RangeTest(table["lr"], table["loss"], record.result.ended), folder, record)
 
 
 def _measure_and_store(params: RangeTestParams, recipe: RangeTestRecipe, folder: RunFolder) -> RangeTestRecord:

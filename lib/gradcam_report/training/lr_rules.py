@@ -46,8 +46,8 @@ def spike(smoothed: FloatArray) -> int:
     The first tenth of the curve is not looked at, for an average of few losses is noise; but a loss that is not finite
     counts as exceeding wherever it is.
     """
-    settled = np.arange(len(smoothed)) >= len(smoothed) // 10
-    lowest = np.fmin.accumulate(np.where(settled, smoothed, np.inf))
+    after_first_tenth = np.arange(len(smoothed)) >= len(smoothed) // 10
+    lowest = np.fmin.accumulate(np.where(after_first_tenth, smoothed, np.inf))
     turned = np.flatnonzero((smoothed > ONSET_FACTOR * lowest) | ~np.isfinite(smoothed))
     return int(turned[0]) if len(turned) else len(smoothed)
 

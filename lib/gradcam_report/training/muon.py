@@ -28,12 +28,13 @@ def newton_schulz(matrices: Tensor, steps: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Muon for the filters of convolutions, SGD for every other parameter, both with Nesterov momentum.
 
-    The filters (O, I, H, W) of a convolution are one matrix (O, I*H*W). Muon orthogonalises its update, so that all
-    directions learn equally fast. It also rescales the filters to the norm sqrt(O): the BatchNorm behind each
-    convolution cancels their scale, so the rate means the relative change per step (as in Jordan's airbench94_muon).
+    Muon takes the filters (O, I, H, W) of a convolution as one matrix (O, I*H*W). `newton_schulz` orthogonalises the
+    update of the matrix, so that all directions learn equally fast. Before each update the filters are rescaled to the
+    norm sqrt(O), as in Jordan's airbench94_muon. The BatchNorm after the convolution cancels their scale, so the rate
+    is the relative change per step.
 
-    Parameter groups: `filters` chooses the rule, `scale` multiplies the rate that `set_lr` gives, `momentum` and
-    `weight_decay` are the group's own. `dtype` is that of `newton_schulz`.
+    Each parameter group has its own `momentum`, `weight_decay`, `filters` (True for Muon, False for SGD) and `scale`
+    (a factor of the rate that `set_lr` gives). `dtype` is the precision of `newton_schulz`.
     """
 
     def __init__(self, groups: list[dict], dtype: torch.dtype = torch.float32) -> None:

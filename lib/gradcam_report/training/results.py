@@ -61,11 +61,7 @@ def write(
     io.write_tensors(folder / "model.safetensors", weights, about)
     io.write_arrays(folder / "predictions.npz", **arrays)
     if for_analysis:
-        parts = (dataset.train, dataset.test)
-        train, test = (evaluation.features(net, p, dataset.normalizer, trainer.device).cpu().numpy() for p in parts)
-        io.write_arrays(folder / "features.npz", **reduced(train, test))
-        maps = evaluation.layer4_maps(net, dataset.test, dataset.normalizer, trainer.device.exact)
-        io.write_arrays(folder / "layer4_maps.npz", maps=maps.cpu().numpy().astype(np.float16))
+        _write_features_and_maps(trainer, folder)
     io.write_table(folder / "history.csv", trainer.history)
     io.write_json(folder / Metrics.FILE, metrics)
     record = RunRecord(
@@ -77,6 +73,15 @@ def write(
     )
     io.write_json(folder / RunRecord.FILE, record)
     return record
+
+
+def _write_features_and_maps(trainer: Trainer, folder: RunFolder) -> None:
+    net, dataset, device = trainer.net, trainer.data, trainer.device
+    parts = (dataset.train, dataset.test)
+    train, test = (evaluation.features(net, p, dataset.normalizer, device).cpu().numpy() for p in parts)
+    io.write_arrays(folder / "features.npz", **reduced(train, test))
+    maps = evaluation.layer4_maps(net, dataset.test, dataset.normalizer, device.exact)
+    io.write_arrays(folder / "layer4_maps.npz", maps=maps.cpu().numpy().astype(np.float16))
 
 
 def _predictions(trainer: Trainer) -> dict[str, np.ndarray]:
@@ -93,9 +98,9 @@ def _predictions(trainer: Trainer) -> dict[str, np.ndarray]:
 
 
 def _augmented_accuracies(trainer: Trainer, logits: np.ndarray) -> dict[str, float]:
-    """Test accuracy, 0-1, under each way of test-time augmentation; `logits` are those of the images alone.
+    """Test accuracy, 0-1, by each way of test-time augmentation; `logits`, in fp32, are those of the unchanged images.
 
-    The other views' logits have the precision of training: rounding moves a mean of several still less.
+    The logits of their other views are computed in the precision of training: a mean over views rounds off its errors.
     """
     test, plain = trainer.data.test, torch.from_numpy(logits).to(trainer.device.torch_device)
     ways = evaluation.predict_augmented(trainer.net, test, trainer.data.normalizer, trainer.device, plain)
@@ -103,7 +108,7 @@ def _augmented_accuracies(trainer: Trainer, logits: np.ndarray) -> dict[str, flo
 
 
 def _metrics(trainer: Trainer, arrays: Mapping[str, np.ndarray], averaged: Mapping[str, float]) -> Metrics:
-    """The contents of metrics.json."""
+    """The contents of metrics.json; `averaged` holds the accuracies by test-time augmentation."""
     history = trainer.history
     scores = {k: history[k][-1] for k in history if k.endswith(("_loss", "_accuracy"))}
     scores |= {f"test_accuracy_{way}": accuracy for way, accuracy in averaged.items()}

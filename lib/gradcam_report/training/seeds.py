@@ -24,10 +24,10 @@ class SeedResult:
 
 
 def train_seeds(params: TrainingParams, run: TrainedRun, group: ProcessGroup = SINGLE_PROCESS) -> list[SeedResult]:
-    """The results of every seed of a run, its own first; trains those of the next seeds that `params` asks for.
+    """Train a run's recipe from the next seeds, `params.seeds.seeds` in all; returns the results, the run's own first.
 
-    `run` is what `train_or_load` made of `params`. Seeds that an earlier call left in the folder are among the results
-    if their recipe is otherwise the same.
+    `run` is what `train_or_load` returned for `params`. A seed that the folder holds already is loaded, not trained;
+    further seeds of the same recipe in the folder are among the results too.
     """
     own = params.data.seed
     schedule = params.schedule.model_copy(update={"max_lr": run.record.parameters.max_lr})  # found once, for all
