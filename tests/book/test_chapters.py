@@ -36,6 +36,10 @@ def code(name: str) -> list[nbformat.NotebookNode]:
     return reading.cells(path(name))
 
 
+def tags(cell: nbformat.NotebookNode) -> set[str]:
+    return set(cell.metadata.get("tags", []))
+
+
 def glued(name: str) -> dict[str, Any]:
     return reading.glued(path(name))
 
@@ -100,6 +104,31 @@ def test_nothing_written_tells_of_a_machine_or_a_warning(name: str) -> None:
     metadata = str(nbformat.read(path(name), as_version=4).metadata)
     for text in [*written, *(c.source for c in code(name)), metadata.replace("'", " ")]:
         assert not MACHINE_PATH.search(text) and str(TOP) not in text and str(Path.home()) not in text
+
+
+@chapters
+def test_visible_code_is_short_and_only_the_parameters_are_folded(name: str) -> None:
+    first, *others = code(name)
+    assert "parameters" in tags(first)
+    assert not [cell.source for cell in others if {"hide-input", "hide-cell"} & tags(cell)]
+    visible = [cell.source for cell in others if not {"remove-input", "remove-cell"} & tags(cell)]
+    assert not [source for source in visible if len(source.splitlines()) > 20 or "notebook.glue(" in source]
+    assert not [line for source in visible for line in source.splitlines() if len(line) > 88], "wraps on the page"
+    assert not [cell.source for cell in others if len(cell.source.splitlines()) > 30]
+
+
+@chapters
+def test_a_chapter_ends_with_exercises_and_their_answers(name: str) -> None:
+    prose = [cell.source for cell in reading.cells(path(name), "markdown")]
+    headings = [line for source in prose for line in source.splitlines() if line.startswith("## ")]
+    assert headings[-1] == "## Exercises"
+    assert "\n".join(prose).split("## Exercises")[1].count("{dropdown}") >= 2
+
+
+@chapters
+def test_one_line_at_the_foot_tells_where_results_come_from(name: str) -> None:
+    telling = [cell for cell in code(name) if "show_provenance(" in cell.source]
+    assert telling in ([], code(name)[-1:]) and all("remove-input" in tags(cell) for cell in telling)
 
 
 # As executed
