@@ -52,13 +52,11 @@ def write(
     """
     arrays = _predictions(trainer)
     metrics = _metrics(trainer, arrays, _augmented_accuracies(trainer, arrays["logits"]) if for_analysis else {})
-    net, dataset = trainer.net, trainer.data
-    weights = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
-    about = {"classes": str(len(dataset.classes)), "width": str(net.conv1.out_channels), "dataset": dataset.name}
+    dataset = trainer.data
     # No record must speak of files that are being replaced.
     for name in (RunRecord.FILE, "features.npz", "layer4_maps.npz"):
         (folder / name).unlink(missing_ok=True)
-    io.write_tensors(folder / "model.safetensors", weights, about)
+    _write_weights(trainer, folder)
     io.write_arrays(folder / "predictions.npz", **arrays)
     if for_analysis:
         _write_features_and_maps(trainer, folder)
@@ -73,6 +71,13 @@ def write(
     )
     io.write_json(folder / RunRecord.FILE, record)
     return record
+
+
+def _write_weights(trainer: Trainer, folder: RunFolder) -> None:
+    net, dataset = trainer.net, trainer.data
+    weights = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
+    about = {"classes": str(len(dataset.classes)), "width": str(net.conv1.out_channels), "dataset": dataset.name}
+    io.write_tensors(folder / "model.safetensors", weights, about)
 
 
 def _write_features_and_maps(trainer: Trainer, folder: RunFolder) -> None:
