@@ -114,13 +114,13 @@ def recommended(counts: Mapping[str, Tally]) -> str:
 
 
 def answer(layers: Iterable[Tally]) -> Literal["yes", "partly", "no"]:
-    """Answer whether the maps of a method's layers beat maps that never look at the network.
+    """Answer whether the maps of a method's layers can stand beside maps that never look at the network.
 
-    A layer does if it is better than the best baseline in more scores than it is worse. "yes": every layer does;
-    "partly": some do; "no": none does.
+    "yes": every layer is better than the best baseline in more scores than it is worse; "no": every layer is worse in
+    more scores than it is better; "partly": neither.
     """
-    ahead = [tally.better > tally.worse for tally in layers]
-    return "yes" if all(ahead) else "partly" if any(ahead) else "no"
+    leads = [tally.better - tally.worse for tally in layers]
+    return "yes" if min(leads) > 0 else "no" if max(leads) < 0 else "partly"
 
 
 def always_better(table: Verdicts, metrics: Sequence[str]) -> list[str]:
