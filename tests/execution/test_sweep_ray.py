@@ -45,8 +45,14 @@ def start(project: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
 
 def workers(pid: int) -> list[psutil.Process]:
     """Of the processes that this one started: Ray's workers that execute a point, each followed by its kernel."""
-    family = psutil.Process(pid).children(recursive=True)
-    kernels = [child for child in family if any("ipykernel" in word for word in child.cmdline())]
+
+    def is_kernel(process: psutil.Process) -> bool:
+        try:
+            return any("ipykernel" in word for word in process.cmdline())
+        except psutil.NoSuchProcess:  # it ended meanwhile, or is a zombie
+            return False
+
+    kernels = filter(is_kernel, psutil.Process(pid).children(recursive=True))
     return [one for kernel in kernels for one in (kernel.parent(), kernel) if one]
 
 
