@@ -190,6 +190,6 @@ def test_everything_is_put_back_after_an_error(model, images, targets, monkeypat
 
 
 def test_the_parameters_offer_every_method():
-    gradient_methods = {name for name, method in cam.METHODS.items() if method.gradients}
+    gradient_methods = {name for name, method in cam.METHODS.items() if method.uses_gradients}
     assert set(get_args(CamConfig.model_fields["method"].annotation)) == set(cam.METHODS)
     assert set(get_args(ExplorerConfig.model_fields["map_method"].annotation)) == gradient_methods

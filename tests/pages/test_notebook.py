@@ -17,7 +17,7 @@ from myst_nb.core.variables import format_plain_text
 from sample_records import provenance, run_record
 
 from gradcam_report import formatting
-from gradcam_report.config import CHAPTERS, GradCamParams, ReportError, parse_params
+from gradcam_report.config import CHAPTERS, ReportError, parse_params
 from gradcam_report.pages import notebook
 from gradcam_report.runs import folder as run_folder
 from gradcam_report.runs.records import RunRecord
@@ -55,11 +55,6 @@ def test_begin_takes_the_plain_variables_and_nothing_else(name: str) -> None:
     with capture_output() as caught:
         assert notebook.begin(name, session | defaults(name)) == parse_params(name, {})
     assert not caught.outputs
-
-
-def test_begin_takes_a_default_of_the_first_cell_for_nobodys_choice() -> None:
-    params = notebook.begin("gradcam", defaults("gradcam") | {"indices": [3, 14]})
-    assert isinstance(params, GradCamParams) and params.selection.selection == "index"
 
 
 def test_begin_refuses_unknown_names_and_names_what_it_sets_aside() -> None:

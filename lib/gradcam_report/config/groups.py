@@ -112,7 +112,7 @@ class SeedsConfig(Params):
 
 
 class SelectionConfig(Params):
-    """Which images to show: `indices` are positions in the test set; where they are given, `selection` is "index"."""
+    """Which images to show: `indices` are positions in the test set, and turn the default selection into "index"."""
 
     selection: Literal["representative", "confident", "stratified", "first", "index"] = "representative"
     n_images: int = Field(10, ge=1, le=100)
@@ -121,9 +121,9 @@ class SelectionConfig(Params):
     @model_validator(mode="before")
     @classmethod
     def _select_by_indices(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Naming images is enough to select them."""
-        named = str(values.get("indices", [])).strip("[]() \n")  # a list, or the text of one
-        return {"selection": "index", **values} if named else values
+        """Naming images is enough to select them: the default may stand in the chapter's first cell or a file."""
+        default, named = cls.model_fields["selection"].default, str(values.get("indices", [])).strip("[]() \n")
+        return values | {"selection": "index"} if named and values.get("selection", default) == default else values
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -26,7 +26,7 @@ class CamMethod:
 
     title: str
     extractor: type[Extractor]
-    gradients: bool = True
+    uses_gradients: bool = True
     """Whether the method needs a backward pass; one that needs none makes many forward passes instead."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Passed to the torchcam class."""
@@ -54,7 +54,7 @@ METHODS = {
     "layercam": CamMethod("LayerCAM", LayerCAM),
     # A mean follows layer4, so the gradient is the same in all of its cells, and both weights come down to it.
     "xgradcam": CamMethod("XGrad-CAM", XGradCAM, same_as_gradcam=("layer4",)),
-    "scorecam": CamMethod("Score-CAM", ScoreCAM, gradients=False, options={"batch_size": 250}),
+    "scorecam": CamMethod("Score-CAM", ScoreCAM, uses_gradients=False, options={"batch_size": 250}),
 }
 
 
@@ -113,7 +113,7 @@ def _batch_maps(
     logits = model(pixels)
     if not logits.isfinite().all():  # torchcam would turn them into maps of zeros
         raise ReportError("The model's logits are not finite; train again with a lower max_lr.")
-    graph: dict[str, Any] = {"retain_graph": True} if METHODS[method].gradients else {}  # one graph serves all targets
+    graph: dict[str, Any] = {"retain_graph": True} if METHODS[method].uses_gradients else {}  # one for all targets
     for name, classes in targets.items():
         maps = extractor(classes.tolist(), logits, normalized=False, **graph)
         for layer, cam in zip(extractor.target_names, maps, strict=True):

@@ -14,9 +14,9 @@ def margin_map(
     """Split the margin between two classes of each image over the cells of layer4.
 
     `images` are float (N, 3, H, W), normalised as in training; `predicted` and `contrast` are the classes, int64 (N,).
-    Returns (cells float32 (N, h, w), margin float32 (N,)), in logits, on the device of `images`. The margin is
-    logit(predicted) - logit(contrast) without the two biases; a cell is its signed contribution, and the cells of an
-    image sum to its margin but for rounding.
+    Returns (cells float32 (N, h, w), their sum float32 (N,)), in logits, on the device of `images`. A cell is its
+    signed contribution to the margin, logit(predicted) - logit(contrast). The sum is the margin less the two biases,
+    computed from the logits; the cells add up to it apart from rounding.
 
     The last layers are a mean over the cells and a linear map. So with the linear layer's rows w and the activations A
     of layer4, cell ij is (w_predicted - w_contrast) . A_ij / (h w): the class activation map of Zhou et al. 2016

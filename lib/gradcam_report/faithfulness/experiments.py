@@ -21,7 +21,7 @@ from . import metrics
 
 Maps = dict[str, Tensor]  # explainer or baseline -> float32 (N, h, w), 0-1
 Scores = dict[str, NDArray[np.float64]]  # explainer or baseline -> float64 (N,)
-GRADIENT_METHODS = tuple(name for name, method in cam.METHODS.items() if method.gradients)
+GRADIENT_METHODS = tuple(name for name, method in cam.METHODS.items() if method.uses_gradients)
 SLOW_METHODS = tuple(name for name in cam.METHODS if name not in GRADIENT_METHODS)
 # The order in which the network is randomised, from the last part to the first; bn1 goes with conv1.
 PARTS = ("linear", "layer4", "layer3", "layer2", "layer1", "conv1")
@@ -39,7 +39,7 @@ def explainer_maps(
     for name in methods:
         method = cam.METHODS[name]
         chosen = [layer for layer in layers if layer not in method.same_as_gradcam]
-        chosen = chosen if method.gradients else chosen[-1:]
+        chosen = chosen if method.uses_gradients else chosen[-1:]
         if chosen:
             by_layer = cam.explain(net, images, {"class": classes}, chosen, name)["class"]
             maps |= {f"{method.title} {layer}": m for layer, m in by_layer.items()}
@@ -139,8 +139,9 @@ def stability(
 ) -> dict[str, Scores]:
     """Correlate each map with that of the flipped or shifted image, moved back in place: change -> scores.
 
-    Images are shifted down and right by one or two pixels; the border that this loses is not compared. The arguments
-    are those of `explainer_maps`.
+    Images are shifted down and right by one or two pixels; the border that this loses is not compared. "..., not moved
+    back" is the control: where it is as high, the score does not tell a map that follows from one that stays. The
+    arguments are those of `explainer_maps`.
     """
     size = images.shape[-1]
 
@@ -150,11 +151,17 @@ def stability(
 
     before, flipped = full_size(images), full_size(images.flip(-1))
     correlation = metrics.rank_correlation
-    similarity = {"horizontal flip": {n: correlation(m, flipped[n].flip(-1)).numpy() for n, m in before.items()}}
+    similarity = {
+        "horizontal flip": {n: correlation(m, flipped[n].flip(-1)).numpy() for n, m in before.items()},
+        "horizontal flip, not moved back": {n: correlation(m, flipped[n]).numpy() for n, m in before.items()},
+    }
     for pixels in (1, 2):
         padded = F.pad(images, [pixels] * 4, mode="reflect")
         shifted = full_size(padded[..., :size, :size])
         similarity[f"shift by {pixels}"] = {
             n: correlation(m[:, :-pixels, :-pixels], shifted[n][:, pixels:, pixels:]).numpy() for n, m in before.items()
+        }
+        similarity[f"shift by {pixels}, not moved back"] = {
+            n: correlation(m[:, pixels:, pixels:], shifted[n][:, pixels:, pixels:]).numpy() for n, m in before.items()
         }
     return similarity

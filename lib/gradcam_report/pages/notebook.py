@@ -39,8 +39,7 @@ def begin(chapter: str, namespace: Mapping[str, Any]) -> ChapterParams:
     if isinstance(namespace.get("params"), ChapterParams):  # a second call: other variables are the chapter's own
         given = {k: v for k, v in given.items() if k in field_names(chapter)}
     own, set_aside = for_chapter(chapter, given)
-    defaults = params_class(chapter).parse({}).flat()  # which the first cell sets, so they are nobody's choice
-    params = params_class(chapter).parse({n: v for n, v in own.items() if repr(v) != repr(defaults[n])})
+    params = params_class(chapter).parse(own)
     if set_aside:
         display(Markdown(f"*Left aside, for this chapter does not take them: {', '.join(set_aside)}.*"))
     if missing := [n for n in field_names(chapter) if n not in own]:  # the chapter's first cell was edited
