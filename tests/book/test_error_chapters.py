@@ -54,6 +54,7 @@ def test_the_error_analysis_shows_six_of_ten_and_what_another_seed_answers(proje
     assert "seed 1" in glued["again_words"] and glued["again_words"].count(" 50 %") == 2
     assert glued["finding"].startswith("The network gets 6 of 40 test images wrong")
     assert "There are no human labels" in texts
+    assert glued["people_words"].endswith("No label is known to be at fault in an error.")
 
 
 def test_without_errors_the_analysis_says_so_and_shows_right_answers(project: Path, six_errors: Path) -> None:
@@ -77,6 +78,7 @@ def test_without_errors_right_answers_are_explained(project: Path, six_errors: P
     assert "runner-up" in glued["margin_contrast"] and "In half of the right answers" in glued["finding"]
     glued, texts = execute("explorer", project, contrast=1)
     assert "**No errors.**" in texts and glued["explorer_finding"] == "The network makes no error."
+    assert "Each point" not in glued["glance_words"]
 
 
 def test_a_readers_picture_gets_a_card_and_needs_no_cifar10(

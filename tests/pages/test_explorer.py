@@ -103,12 +103,12 @@ def test_the_nearest_training_images_are_those_of_the_features(
 ) -> None:
     built = build(net, examples)
     train, known = features.load_train(examples.folder, examples.record)
-    rows, _ = features.nearest(features.load_test(examples.folder)[examples.rows], known, 3)
+    rows, _ = features.nearest(features.load_test(examples.folder)[examples.rows], known, features.NEIGHBOURS)
     assert built.near is not None
     for number, row in enumerate(built.table):
         assert row["near"] == train.labels[rows[number]].tolist()
         np.testing.assert_array_equal(built.near[number], np.concatenate(train.images[rows[number]].numpy(), axis=2))
-    assert picture(explorer.to_html(built), "near").shape[1] == 3 * 32 * explorer.COLUMNS
+    assert picture(explorer.to_html(built), "near").shape[1] == features.NEIGHBOURS * 32 * explorer.COLUMNS
     (six_errors / "features.npz").unlink()
     without = build(net, examples)
     assert without.near is None and "features.npz" in without.note and "near" not in without.table[0]

@@ -294,7 +294,11 @@ def test_scores_of_classes_are_printed() -> None:
 
 def test_reliability_bars_are_the_accuracies_of_the_bins_that_are_filled() -> None:
     bins = (np.linspace(0, 1, 4), np.array([0.2, np.nan, 0.9]), np.array([0.1, np.nan, 0.95]), np.array([1, 0, 3]))
-    ax, below = plots.reliability({"as trained": bins}).axes
+    figure = plots.reliability({"as trained": bins})
+    ax, below = figure.axes
+    (accuracy,) = [drawn for drawn in ax.collections if drawn.get_label() == "accuracy"]
+    assert [tuple(line[:, 1]) for line in accuracy.get_segments()] == [(10, 10), (95, 95)]
+    assert len(figure.legends[0].get_texts()) == 3
     assert [(bar.get_x(), bar.get_height()) for bar in ax.containers[0]] == [(0, 10), (pytest.approx(200 / 3), 95)]
     assert [bar.get_height() for bar in ax.containers[1]] == pytest.approx([10, -5])
     assert [bar.get_height() for bar in below.containers[0]] == [25, 0, 75]

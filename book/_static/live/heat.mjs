@@ -74,9 +74,10 @@ export class Heat {
   sum(map) {
     const { answered: { logits }, pair, state } = this.page;
     const total = map.signed ? marginOf(logits, pair) : rounded(logits[pair[state.view === "for" ? 0 : 1]]);
-    const cells = rounded(map.values.reduce((all, one) => all + one, 0));
+    const cells = map.values.reduce((all, one) => all + one, 0);
+    const exact = map.signed ? logits[pair[0]] - logits[pair[1]] : logits[pair[state.view === "for" ? 0 : 1]];
     const [bias, whole] = map.signed ? ["the difference of the biases", "margin"] : ["the bias", "logit"];
-    return ` The cells add up to ${signed(cells)}; with ${bias}, ${signed(total - cells)}, that is the ${whole}, ${signed(total)}.`;
+    return ` The cells add up to ${signed(cells)}; with ${bias}, ${signed(exact - cells, 3)}, that is the ${whole}, ${signed(total)}.`;
   }
 
   tell(map, side) {

@@ -47,8 +47,8 @@ export function anyOf(cells, count) {
   return Array.from({ length: count }, () => left.splice(Math.floor(Math.random() * left.length), 1)[0]);
 }
 
-export function signed(value) {
-  const text = Math.abs(value).toFixed(2);
+export function signed(value, digits = 2) {
+  const text = Math.abs(value).toFixed(digits);
   return value < 0 && Number(text) ? `−${text}` : `+${text}`;
 }
 

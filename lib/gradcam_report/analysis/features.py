@@ -16,6 +16,8 @@ from .predictions import Floats, Ints
 
 Reduced = NDArray[np.float16]
 
+NEIGHBOURS = 5  # nearest training images that the report shows of an image
+
 
 def load_test(folder: RunFolder) -> Reduced:
     """Read the reduced features of a run's test images, float16 (N, D), row for row with its predictions.

@@ -28,8 +28,6 @@ from ..model import ResNet18
 from ..plots import Card
 from ..runs.records import RunRecord
 
-NEIGHBOURS = 5  # training images on a card
-
 
 def from_explanation(
     images: NDArray[np.uint8],
@@ -95,9 +93,9 @@ def load_votes(dataset: str, human_root: str) -> tuple[NDArray[np.int64] | None,
 
 
 def _neighbours(examples: Examples, data_root: str) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Yield for each image its nearest training images in the features, uint8 (5, 3, 32, 32), and their labels."""
+    """Yield for each image its nearest training images in the features, uint8 (K, 3, 32, 32), and their labels."""
     train, known = features.load_train(examples.folder, examples.record, data_root)
-    rows, _ = features.nearest(features.load_test(examples.folder)[examples.rows], known, NEIGHBOURS)
+    rows, _ = features.nearest(features.load_test(examples.folder)[examples.rows], known, features.NEIGHBOURS)
     return zip(train.images.numpy()[rows], train.labels.numpy()[rows], strict=True)
 
 

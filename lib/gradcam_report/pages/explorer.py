@@ -30,7 +30,6 @@ from ..plots.images import mosaic
 from . import case_card
 
 COLUMNS = 25  # of both pictures
-NEIGHBOURS = 3  # nearest training images of each image
 LEVELS = 16  # of a map's values: coarse, so that all maps together are a small picture
 # Position of each layer's map in its half of a case's tile of 32 x 96 pixels: row, column, side.
 PLACES = {"layer1": (0, 0, 32), "layer2": (0, 32, 16), "layer3": (16, 32, 8), "layer4": (16, 40, 4)}
@@ -51,7 +50,8 @@ class Explorer:
     table: list[dict[str, Any]]
     """A row of each image, as `explorer.js` reads it."""
     near: NDArray[np.uint8] | None = None
-    """uint8 (N, 3, 32, 96): the `NEIGHBOURS` nearest training images side by side; None where they cannot be had."""
+    """uint8 (N, 3, 32, 32 K): the K = `features.NEIGHBOURS` nearest training images side by side;
+    None where they cannot be had."""
     note: str = ""
     """What the explorer lacks."""
 
@@ -114,12 +114,13 @@ def build(net: ResNet18, examples: Examples, params: ExplorerParams) -> Explorer
 
 
 def nearest_training_images(examples: Examples, data_root: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the training images nearest to each example in the features, uint8 (N, 3, 32, 96), and their labels.
+    """Return the training images nearest to each example in the features, uint8 (N, 3, 32, 32 K), and their labels.
 
-    The labels are int64 (N, `NEIGHBOURS`), nearest first. Raises `ReportError` as `features.load_train` does.
+    The labels are int64 (N, K), K = `features.NEIGHBOURS`, nearest first. Raises `ReportError` as
+    `features.load_train` does.
     """
     train, known = features.load_train(examples.folder, examples.record, data_root)
-    rows, _ = features.nearest(features.load_test(examples.folder)[examples.rows], known, NEIGHBOURS)
+    rows, _ = features.nearest(features.load_test(examples.folder)[examples.rows], known, features.NEIGHBOURS)
     near = train.images.numpy()[rows]
     return np.concatenate(list(near.swapaxes(0, 1)), axis=3), train.labels.numpy()[rows]
 

@@ -32,11 +32,11 @@ def reliability(panels: Mapping[str, Sequence[ArrayLike]]) -> ReportFigure:
         left, width, filled = 100 * edges[:-1], 100 * np.diff(edges), count > 0
         right, gap = 100 * accuracy[filled], 100 * (confidence - accuracy)[filled]
         ax.bar(left[filled], right, width[filled], align="edge", color=colour.blue, edgecolor=colour.page,
-               label="accuracy")  # fmt: skip
+               label="below accuracy and confidence")  # fmt: skip
         light = 0.35 * np.array(to_rgb(colour.vermillion)) + 0.65 * np.array(to_rgb(colour.page))
         ax.bar(left[filled], gap, width[filled], bottom=right, align="edge", color=light, hatch="///",
-               edgecolor=colour.page, label="gap to the mean confidence")  # fmt: skip
-        ax.hlines(right, left[filled], (left + width)[filled], color=colour.ink, linewidth=1.5)  # over gaps as well
+               edgecolor=colour.page, label="gap between the two")  # fmt: skip
+        ax.hlines(right, left[filled], (left + width)[filled], color=colour.ink, linewidth=1.5, label="accuracy")
         ax.plot([0, 100], [0, 100], color=colour.grey, linewidth=1, linestyle=DASHED)
         ax.set(xlim=(0, 100), ylim=(0, 100), title=title)
         below.bar(left, 100 * count / count.sum(), width, align="edge", color=colour.grey, edgecolor=colour.page)
@@ -44,7 +44,7 @@ def reliability(panels: Mapping[str, Sequence[ArrayLike]]) -> ReportFigure:
         if number == 0 or is_narrow():
             ax.set_ylabel("answers that are right (%)")
             below.set_ylabel("of all\nanswers (%)")
-    figure.legend(*pairs[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    figure.legend(*pairs[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=1 if is_narrow() else 3)
     return figure
 
 
