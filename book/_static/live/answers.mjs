@@ -17,7 +17,7 @@ export function number(value) {
 /* The margin between two classes, as the difference of the logits that are shown, of two decimals. */
 export function marginOf(logits, [one, other]) { return rounded(logits[one]) - rounded(logits[other]); }
 
-export function rounded(value) { return Number(value.toFixed(2)); }
+function rounded(value) { return Number(value.toFixed(2)); }
 
 export function percent(share) { return `${(100 * share).toFixed(share > 0.9995 || share < 0.0005 ? 0 : 1)} %`; }
 

@@ -1,5 +1,4 @@
 /* The map over the picture: for one class, for the other, or for the margin between them; cell by cell to read off. */
-import { marginOf, rounded } from "./answers.mjs";
 import { chosen, drawn, Screen, signed } from "./maps.mjs";
 import { SIDE } from "./picture.mjs";
 import { VIEWS } from "./state.mjs";
@@ -73,11 +72,10 @@ export class Heat {
   /* What the cells of layer4 add up to, and what the biases add to it. */
   sum(map) {
     const { answered: { logits }, pair, state } = this.page;
-    const total = map.signed ? marginOf(logits, pair) : rounded(logits[pair[state.view === "for" ? 0 : 1]]);
     const cells = map.values.reduce((all, one) => all + one, 0);
-    const exact = map.signed ? logits[pair[0]] - logits[pair[1]] : logits[pair[state.view === "for" ? 0 : 1]];
+    const total = map.signed ? logits[pair[0]] - logits[pair[1]] : logits[pair[state.view === "for" ? 0 : 1]];
     const [bias, whole] = map.signed ? ["the difference of the biases", "margin"] : ["the bias", "logit"];
-    return ` The cells add up to ${signed(cells)}; with ${bias}, ${signed(exact - cells, 3)}, that is the ${whole}, ${signed(total)}.`;
+    return ` The cells add up to ${signed(cells)}; with ${bias}, ${signed(total - cells, 3)}, they are the ${whole}.`;
   }
 
   tell(map, side) {
