@@ -6,6 +6,8 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 from visiting import Open, Visit, anchor, in_a_browser
 
+from gradcam_report.analysis import features
+
 pytestmark = in_a_browser
 GROUNDS = """part => {
     const found = [];
@@ -220,7 +222,7 @@ def test_a_case_leads_to_its_card_where_there_is_one_and_to_training_images(visi
     page = explorer(tab, f"#case={anchors[0].removeprefix('case-')}")
     link = page.locator("dialog .links a").first
     assert link.get_attribute("href") == f"gradcam.html#{anchors[0]}"
-    assert page.locator("dialog .near canvas").count() == 3
+    assert page.locator("dialog .near canvas").count() == features.NEIGHBOURS
     without = next(row["index"] for row in data(page)["cases"] if f"case-{row['index']}" not in anchors)
     page = explorer(visit(), f"#case={without}")
     assert "gradcam.html" not in str(page.locator("dialog .links").inner_html())
