@@ -51,12 +51,12 @@ class Visit:
 
     def _failed(self, request: Any) -> None:
         if request.failure != "net::ERR_ABORTED":  # of a page that was left before it had all its files
-            self.faults.append(f"failed: {request.url[:100]}")
+            self.faults.append(f"failed: {request.url[-300:]}")
 
     def _requested(self, request: Any) -> None:
         self.asked.append(request.url)
         if not request.url.startswith(self.own):
-            self.faults.append(f"external: {request.url[:100]}")
+            self.faults.append(f"external: {request.url[-300:]}")
 
     def close(self) -> None:
         self.context.close()
