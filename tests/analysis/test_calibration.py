@@ -98,3 +98,12 @@ def test_a_temperature_is_fitted_on_validation_images_where_there_are_some(six_e
     found = calibration.calibrate(folder, predictions.load(folder))
     assert found.temperatures == [calibration.fit_temperature(val["val_logits"], val["val_labels"])]
     np.testing.assert_allclose(found.probabilities, softmax(arrays["logits"] / found.temperatures[0], axis=1))
+
+
+@pytest.mark.parametrize(
+    ("confidence", "expected"),
+    [(0.5, "under-confident"), (0.745, "neither"), (0.758, "neither"), (0.9, "over-confident")],
+)
+def test_confidence_is_compared_with_accuracy_to_a_point(confidence: float, expected: str) -> None:
+    correct = np.array([True, True, True, False])  # 75 %
+    assert calibration.compare_confidence(np.full(4, confidence), correct) == expected

@@ -1,6 +1,7 @@
 """Whether confidence can be taken at its word: reliability, calibration error, temperature, selective prediction."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,15 @@ def reliability(confidence: Floats, correct: Bools, bins: int = BINS) -> Reliabi
     with np.errstate(invalid="ignore"):
         means = [np.bincount(place, weights=values, minlength=bins) / count for values in (confidence, correct)]
     return Reliability(edges, means[0], means[1], count)
+
+
+def compare_confidence(confidence: Floats, correct: Bools) -> Literal["under-confident", "over-confident", "neither"]:
+    """Compare the mean `confidence`, float (N,), 0-1, with the accuracy; `correct` is bool (N,).
+
+    "neither" where the two are at most one point apart.
+    """
+    gap = float(confidence.mean()) - float(correct.mean())
+    return "neither" if abs(gap) <= 0.01 else "over-confident" if gap > 0 else "under-confident"
 
 
 def cross_entropy(logits: NDArray[np.floating], labels: Ints) -> float:

@@ -58,6 +58,17 @@ def nearest(queries: NDArray[np.floating], among: NDArray[np.floating], k: int) 
     return order, np.sqrt(np.maximum(np.take_along_axis(squared, order, axis=1), 0))
 
 
+def neighbours(folder: RunFolder, record: RunRecord, rows: Ints, data_root: str = "") -> tuple[NDArray[np.uint8], Ints]:
+    """Find the `NEIGHBOURS` nearest training images of a run's test images at `rows`, int64 (N,), nearest first.
+
+    Returns the images, uint8 (N, K, 3, 32, 32), and their labels, int64 (N, K). Raises `ReportError` as `load_train`
+    does.
+    """
+    train, known = load_train(folder, record, data_root)
+    near, _ = nearest(load_test(folder)[rows], known, NEIGHBOURS)
+    return train.images.numpy()[near], train.labels.numpy()[near]
+
+
 def neighbour_disagreement(features: NDArray[np.floating], labels: Ints, k: int = 10) -> Floats:
     """Return the share, float64 (N,), of each image's `k` nearest others that are of another class.
 

@@ -53,9 +53,9 @@ def publish(run_dir: str) -> None:
         _require_committed(seed, seed.run().provenance)
 
     def fill(staged: Path) -> None:
-        _copy(source, (*RANGE_TEST_FILES, *TRAINING_FILES, MAPS_FILE), staged)
+        _copy(source, (*RANGE_TEST_FILES, *TRAINING_FILES), staged)
         for number, seed in seeds.items():
-            _copy(seed, (*SEED_FILES, MAPS_FILE), staged / f"seed-{number}")
+            _copy(seed, SEED_FILES, staged / f"seed-{number}")
 
     _exchange(PUBLISHED, list(CHAPTERS), fill)
 
@@ -102,10 +102,11 @@ def publish_sweep(sweep_dir: str) -> None:
 
 
 def _copy(source: RunFolder, names: Sequence[str], target: Path) -> None:
+    """Copy a run's files of these `names`, and its maps if it has any."""
     target.mkdir(exist_ok=True)
-    for name in names:
-        if name != MAPS_FILE or (source / name).exists():
-            shutil.copy(source / name, target / name)
+    maps = [MAPS_FILE] if (source / MAPS_FILE).exists() else []
+    for name in (*names, *maps):
+        shutil.copy(source / name, target / name)
 
 
 def _exchange(published: str, chapters: Sequence[str], fill: Callable[[Path], None]) -> None:

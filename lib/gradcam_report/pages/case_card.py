@@ -6,7 +6,7 @@ case_card.sentence(cards[0])
 
 import base64
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -75,12 +75,12 @@ def make_cards(
     if votes is not None:
         cards = [replace(card, votes=counts) for card, counts in zip(cards, votes[examples.indices], strict=True)]
     try:
-        neighbours = list(_neighbours(examples, data_root))
+        neighbours = features.neighbours(examples.folder, examples.record, examples.rows, data_root)
     except ReportError as error:
         return cards, f"The cards go without the nearest training images. {error}"
     return [
         replace(card, neighbours=images, neighbour_labels=labels)
-        for card, (images, labels) in zip(cards, neighbours, strict=True)
+        for card, images, labels in zip(cards, *neighbours, strict=True)
     ], ""
 
 
@@ -90,13 +90,6 @@ def load_votes(dataset: str, human_root: str) -> tuple[NDArray[np.int64] | None,
         return human_labels.load(dataset, human_root).votes, ""
     except ReportError as error:
         return None, str(error)
-
-
-def _neighbours(examples: Examples, data_root: str) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Yield for each image its nearest training images in the features, uint8 (K, 3, 32, 32), and their labels."""
-    train, known = features.load_train(examples.folder, examples.record, data_root)
-    rows, _ = features.nearest(features.load_test(examples.folder)[examples.rows], known, features.NEIGHBOURS)
-    return zip(train.images.numpy()[rows], train.labels.numpy()[rows], strict=True)
 
 
 def picture_card(net: ResNet18, image: Tensor, record: RunRecord, params: GradCamParams) -> Card:

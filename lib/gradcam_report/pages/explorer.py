@@ -87,7 +87,10 @@ def build(net: ResNet18, examples: Examples, params: ExplorerParams) -> Explorer
     except ReportError as error:
         notes.append(str(error))
     try:
-        near, near_labels = nearest_training_images(examples, params.images.data_root)
+        images, near_labels = features.neighbours(
+            examples.folder, examples.record, examples.rows, params.images.data_root
+        )
+        near = np.concatenate(list(images.swapaxes(0, 1)), axis=3)
     except ReportError as error:
         notes.append(f"The nearest training images are not shown. {error}")
     table: list[dict[str, Any]] = []
@@ -111,18 +114,6 @@ def build(net: ResNet18, examples: Examples, params: ExplorerParams) -> Explorer
     tiles = np.stack([map_tile(card.maps) for card in cards])
     method = cam.METHODS[params.explorer.map_method].title
     return Explorer(examples.classes, method, examples.images, tiles, table, near, " ".join(notes))
-
-
-def nearest_training_images(examples: Examples, data_root: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the training images nearest to each example in the features, uint8 (N, 3, 32, 32 K), and their labels.
-
-    The labels are int64 (N, K), K = `features.NEIGHBOURS`, nearest first. Raises `ReportError` as
-    `features.load_train` does.
-    """
-    train, known = features.load_train(examples.folder, examples.record, data_root)
-    rows, _ = features.nearest(features.load_test(examples.folder)[examples.rows], known, features.NEIGHBOURS)
-    near = train.images.numpy()[rows]
-    return np.concatenate(list(near.swapaxes(0, 1)), axis=3), train.labels.numpy()[rows]
 
 
 def human_agreement(explorer: Explorer) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:

@@ -47,9 +47,9 @@ def train_or_load(
     """Load the run folder's training if the same parameters made it, else train, or resume what was interrupted.
 
     `width` is that of the network, see `model.ResNet18`. All processes of a `group` call it alike; the folder needs to
-    be there for the main process only. What only the chapters about errors read is written `for_analysis`, see
-    `results.write`. Raises `ReportError` for a folder of another recipe or in use by another
-    process, and `Diverged` when the loss is not finite.
+    be there for the main process only. `for_analysis` writes what only the chapters about errors read, see
+    `results.write`. Raises `ReportError` for a folder of another recipe or in use by another process, and `Diverged`
+    when the loss is not finite.
     """
     data = group.run_on_main(lambda: datasets.resolve_auto(params.data))
     max_lr, lr_source = group.run_on_main(lambda: peak_lr(params))
