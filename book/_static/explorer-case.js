@@ -96,7 +96,7 @@
     /* Bars of the network's probabilities and of people's votes. */
     chances(row) {
       const { element, percent } = window.explorer;
-      const sorted = row.permille.map((share, c) => [share, c]).sort((a, b) => b[0] - a[0]);
+      const sorted = row.percent.map((share, c) => [share, c]).sort((a, b) => b[0] - a[0]);
       const top = sorted.filter(([, c], place) => place < 3 || c === row.true);
       const asked = row.votes ? row.votes.reduce((sum, votes) => sum + votes, 0) : 0;
       const bar = (kind, value, words) => {
@@ -106,7 +106,7 @@
       };
       this.bars.replaceChildren(...top.flatMap(([share, c]) => {
         const side = asked && (100 * row.votes[c]) / asked;
-        return [element("dt", {}, this.page.data.classes[c]), bar("network", share / 10, `network ${percent(share / 10)}`),
+        return [element("dt", {}, this.page.data.classes[c]), bar("network", share, `network ${percent(share)}`),
           ...(asked ? [bar("people", side, `${percent(side)} of people`)] : [])];
       }));
     }

@@ -18,7 +18,7 @@
   };
 
   /* percent that the network gave its answer */
-  function confidence(row) { return row.permille[row.predicted] / 10; }
+  function confidence(row) { return row.percent[row.predicted]; }
 
   /* percent of the people asked who chose the label; 100 where nobody was asked */
   function agreement(row) {

@@ -78,7 +78,7 @@ def test_table_and_pictures_hold_predictions_images_and_maps(net: model.ResNet18
     for number, row in enumerate(built.table):
         probabilities = examples.predictions.probabilities[examples.rows[number]]
         assert (row["true"], row["predicted"]) == (examples.true[number], examples.predicted[number])
-        np.testing.assert_allclose(np.array(row["permille"]) / 1000, probabilities, atol=5e-4)
+        np.testing.assert_allclose(np.array(row["percent"]) / 100, probabilities, atol=5.1e-5)
         runner_up = np.argsort(-probabilities, kind="stable")[1]
         assert row["other"] == (row["true"] if row["true"] != row["predicted"] else runner_up)
         assert sum(row["cells"]) == pytest.approx(row["margin"], abs=0.1) and len(row["cells"]) == 16
@@ -138,7 +138,7 @@ def test_votes_and_kinds_of_errors_are_those_of_the_people_asked(
         assert row["votes"] == votes[0].tolist() and row["kind"] == (2 if row["true"] == 3 else 0)
     confidence, shares, kinds = explorer.human_agreement(built)
     errors = built.table[:6]
-    assert confidence.tolist() == [row["permille"][row["predicted"]] / 1000 for row in errors]
+    assert confidence.tolist() == [row["percent"][row["predicted"]] / 100 for row in errors]
     assert shares.tolist() == [float(row["true"] == 3) for row in errors]
     assert kinds.tolist() == [r["kind"] for r in errors]
     assert not built.note

@@ -80,7 +80,7 @@ def test_filters_show_what_they_say_and_can_be_undone(visit: Open) -> None:
     assert count(page) == len(wanted) > 5
     expect(page.locator(".explorer .count")).to_contain_text(f"{len(wanted)} of {len(errors)} errors, 0 of ")
     page.locator("input[name=from]").fill("70")
-    assert count(page) == sum(row["permille"][row["predicted"]] >= 700 for row in wanted)
+    assert count(page) == sum(row["percent"][row["predicted"]] >= 70 for row in wanted)
     page.locator("input[name=from]").fill("0")
     page.locator("input[name=people]").fill("50")
     assert count(page) == sum(row["votes"][row["true"]] <= sum(row["votes"]) / 2 for row in wanted)

@@ -100,7 +100,7 @@ def build(net: ResNet18, examples: Examples, params: ExplorerParams) -> Explorer
             "true": card.label,
             "predicted": card.predicted,
             "other": card.contrast,
-            "permille": [round(1000 * float(probability)) for probability in card.probabilities],
+            "percent": [round(100 * float(probability), 2) for probability in card.probabilities],
             "margin": round(card.margin, 2),
             "cells": [round(float(value), 2) for value in card.cells.ravel()],
         }
@@ -122,7 +122,7 @@ def human_agreement(explorer: Explorer) -> tuple[NDArray[np.float64], NDArray[np
     float64 (N,), 0-1, twice, and int64 (N,), positions in `human_labels.ERROR_KINDS`; empty without votes.
     """
     rows = [row for row in explorer.table if row["predicted"] != row["true"] and "votes" in row]
-    confidence = np.array([row["permille"][row["predicted"]] / 1000 for row in rows], np.float64)
+    confidence = np.array([row["percent"][row["predicted"]] / 100 for row in rows], np.float64)
     shares = np.array([row["votes"][row["true"]] / sum(row["votes"]) for row in rows], np.float64)
     return confidence, shares, np.array([row["kind"] for row in rows], np.int64)
 
